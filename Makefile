@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Every target is one command of tests/workbench, which sets up what it needs.
+# The path goes by the environment: blanks and quotes in it do no harm there.
+
+export MAKEFILE_PATH := $(MAKEFILE_LIST)
+
+workbench = @sh "$$(dirname -- "$${MAKEFILE_PATH\# }")/tests/workbench/run"
+
+.PHONY: help demo test lint sanity build clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' "$${MAKEFILE_PATH# }"
+
+demo: ## the main job on an embedded stand-in: nothing else is needed
+	$(workbench) demo
+
+test: ## every test (make test ARGS="-k name" for pytest)
+	$(workbench) test $(ARGS)
+
+lint: ## ruff, mypy, vermin, yamllint, ansible-lint
+	$(workbench) lint
+
+sanity: ## ansible-test sanity with the newest ansible-core, and with 2.16 for Python 3.6
+	$(workbench) sanity
+
+build: ## the tarball of the collection, in build/
+	$(workbench) build
+
+clean: ## remove what the other commands have made
+	$(workbench) clean

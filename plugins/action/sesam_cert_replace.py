@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's half of M(sep.sesam.sesam_cert_replace): check the pair, send it, judge what came of it."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import typing as t
+import uuid
+
+from ansible_collections.sep.sesam.plugins.module_utils import _arguments
+from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates, _preflight, _report, _verdict
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding
+
+_SENT_AS_GIVEN = ("log_check", "start_timeout", "stop_timeout", "lock_timeout", "keep_backups", "owner", "group",
+                  "start_stopped")
+_PLACING = ("replaced", "placed")
+
+
+class ActionModule(_base.SesamAction):
+    """Replace the certificate of a host."""
+
+    ARGUMENTS = _arguments.REPLACE
+
+    def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
+        """One call on the host, which carries the pair and does the whole transaction."""
+        pair = _preflight.pair(self.read("certificate", options), self.read("private_key", options),
+                               self.read_if_given("chain", options), options["passphrase"])
+        with self.pipelining():
+            self.refuse_to_expose_a_key(options)
+            answer = self.ask_host(task_vars, **_order(pair), **{name: options[name] for name in _SENT_AS_GIVEN})
+        return self._result(answer, pair)
+
+    def _result(self, answer: _base.Result, pair: _preflight.WantedPair) -> _base.Result:
+        wanted = _verdict.Wanted(_certificates.fingerprint(pair.leaf), pair.chain)
+        before, after = _verdict.Seen.of(answer["before"]), _verdict.Seen.of(answer["after"])
+        verdict = _verdict.judge(after, wanted)
+        result = {name: answer[name] for name in (
+            "changed", "action", "recovered", "steps", "downtime", "backup", "log_line")}
+        noticed = [*pair.findings, *(Finding(**finding) for finding in answer["findings"])]
+        result.update(
+            state=verdict.state,
+            repair=verdict.repair,
+            before=_report.situation(before, _verdict.judge(before, wanted)),
+            after=_report.situation(after, verdict),
+            certificate=_certificates.facts(pair.leaf),
+            findings=_report.findings_as_data([*noticed, *verdict.findings]),
+        )
+        if self._task.diff:
+            result["diff"] = self._diff(answer, before, after, pair)
+        if answer["refused"]:
+            result.update(failed=True, msg=_report.refusal([Finding(**answer["refused"])]))
+        elif answer["failure"]:
+            result.update(failed=True, failed_step=answer["failure"]["step"], msg=_report.failure(answer, before, after))
+        return result
+
+    def _diff(self, answer: _base.Result, before: _verdict.Seen, after: _verdict.Seen,
+              pair: _preflight.WantedPair) -> dict[str, str]:
+        would_place = self._task.check_mode and answer["action"] in _PLACING
+        return _report.difference(
+            before, _report.pair_in_words(pair.chain, "PKCS#8", "0600") if would_place
+            else _report.on_disk_in_words(after))
+
+
+def _order(pair: _preflight.WantedPair) -> dict[str, t.Any]:
+    """What the host needs of a pair: it parses no certificate, so it gets dates as numbers and DER to compare."""
+    return {
+        "certificate": _certificates.to_pem(pair.chain),
+        "private_key": pair.private_key.pem,
+        "_order": {
+            "run": {"id": uuid.uuid4().hex, "by": f"{getpass.getuser()}@{socket.gethostname()}"},
+            "chain": [_certificates.to_base64(certificate) for certificate in pair.chain],
+            "not_before": pair.leaf.not_valid_before_utc.timestamp(),
+            "not_after": pair.leaf.not_valid_after_utc.timestamp(),
+        },
+    }

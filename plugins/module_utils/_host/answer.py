@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The door of the host code: a question and its parameters in, plain data out, never a traceback."""
+
+from . import refusal
+
+# The program is also run by hand and as a subprocess: python -m _host resolve < parameters.json
+
+
+def answer(question, parameters):  # type: (str, dict) -> dict
+    """Answer C(resolve) or C(replace).
+
+    The answer always has C(refused): C(None), or a finding (id, subject, level, message, fix) that says
+    why nothing was done.
+    """
+    try:
+        return _ask(question, parameters)
+    except refusal.Refused as exc:
+        return {"changed": False, "refused": exc.finding()}
+    except OSError as exc:
+        return {"changed": False, "refused": refusal.from_os_error(exc).finding()}
+
+
+def _ask(question, parameters):  # type: (str, dict) -> dict
+    try:
+        import ssl  # noqa: F401
+    except ImportError:
+        raise refusal.Refused(
+            "python-without-ssl", "The Python that runs on the host cannot do TLS: it has no ssl module.",
+            "Set ansible_python_interpreter to the system's own Python.")
+    # Imported here, not above: both need the ssl module that was just looked for.
+    if question == "resolve":
+        from . import gather
+        seen = gather.gather(parameters)
+    else:
+        from . import transaction
+        seen = transaction.replace(parameters)
+    return dict(seen, refused=seen.get("refused"))

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading files that somebody else may have put there.
+
+A FIFO blocks whoever opens it, a link leads elsewhere, a device never ends. So a file is opened once,
+without blocking, looked at through its descriptor, and read up to a limit.
+"""
+
+import errno
+import os
+import stat
+import typing as t
+
+
+class Unreadable(Exception):
+    """The file could not be read. C(status) is C(absent), C(not_regular), C(too_large) or C(no_permission)."""
+
+    def __init__(self, status, reason):  # type: (str, str) -> None
+        super(Unreadable, self).__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Contents(t.NamedTuple):
+    """What a regular file holds, and what C(fstat) says of it."""
+
+    content: bytes
+    stat: os.stat_result
+
+
+def read_regular(path, limit, follow_links=False, dir_fd=None):
+    # type: (str, int, bool, t.Optional[int]) -> Contents
+    """Read a regular file of at most C(limit) bytes.
+
+    :raises Unreadable: for anything else, with the reason in words.
+    """
+    descriptor = open_regular(path, limit, follow_links, dir_fd)
+    try:
+        status = os.fstat(descriptor)
+        parts = []
+        left = limit
+        while left > 0:
+            part = os.read(descriptor, min(left, 1 << 16))
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+        return Contents(b"".join(parts), status)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path, limit, follow_links=False, dir_fd=None):
+    # type: (str, int, bool, t.Optional[int]) -> int
+    """Open a regular file of at most C(limit) bytes for reading and return its descriptor.
+
+    :raises Unreadable: for anything else, with the reason in words.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags, dir_fd=dir_fd)
+    except OSError as exc:
+        raise _unreadable(exc)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_size <= limit:
+        return descriptor
+    os.close(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("not_regular", "it is %s, not a regular file" % kind(status.st_mode))
+    raise Unreadable("too_large", "it has %d bytes, more than the %d that are read" % (status.st_size, limit))
+
+
+def _unreadable(exc):  # type: (OSError) -> Unreadable
+    if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Unreadable("absent", "it does not exist")
+    if exc.errno == errno.ELOOP:
+        return Unreadable("not_regular", "it is a symbolic link, not a regular file")
+    if exc.errno == errno.ENXIO:
+        return Unreadable("not_regular", "it is a socket or a device, not a regular file")
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        return Unreadable("no_permission", "there is no permission to read it")
+    raise exc
+
+
+def kind(mode):  # type: (int) -> str
+    """The kind of a file in words, from its C(st_mode)."""
+    for test, word in ((stat.S_ISREG, "a regular file"), (stat.S_ISDIR, "a directory"),
+                       (stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a FIFO"),
+                       (stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a block device"),
+                       (stat.S_ISCHR, "a character device")):
+        if test(mode):
+            return word
+    return "something unknown"
+
+
+def sync_folder(path_or_fd):  # type: (t.Union[str, int]) -> None
+    """Make renames and unlinks in a folder survive a power cut."""
+    if isinstance(path_or_fd, int):
+        os.fsync(path_or_fd)
+        return
+    descriptor = os.open(path_or_fd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(name, content, mode=0o600, owner=None, dir_fd=None):
+    # type: (str, bytes, int, t.Optional[t.Tuple[int, int]], t.Optional[int]) -> None
+    """Write a file that must not exist yet: 0600 from its creation, owner and mode set last, fsynced."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o600, dir_fd=dir_fd)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left):]
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(name, dir_fd=None):  # type: (str, t.Optional[int]) -> None
+    """Unlink a file if it is there."""
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is true on this host now: the pair on disk, the process, the port, the log, the journal.
+
+Gathers and judges nothing. What could not be seen is C(None).
+"""
+
+import base64
+import os
+import socket
+import time
+import typing as t
+
+from . import layout, pair_files, processes, refusal, server_log, served, sm_main, state
+
+DEFAULT_PORT = 11401
+_LOOK_SECONDS = 10
+_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}
+# A log stamps whole seconds and the kernel counts from a rounded boot time.
+_CLOCK_GRAIN = 2.0
+
+
+class Rmi(t.NamedTuple):
+    """The running REST server: where it answers and which process it is.
+
+    C(is_running) is C(None) where it cannot be said: the port is silent and sm_main was not asked.
+    """
+
+    is_running: t.Optional[bool]
+    address: str
+    port: int
+    pid: t.Optional[int]
+
+
+def gather(parameters):  # type: (dict) -> dict
+    """Answer the question C(resolve).
+
+    C(installation), C(disk), C(rmi), C(served), C(log), C(journal), C(clock) and C(uid), as plain data;
+    certificates as base64 of DER.
+    """
+    try:
+        places = layout.find(parameters)
+    except layout.NotInstalled as exc:
+        return {"installation": None, "not_installed": str(exc)}
+    return look(places, parameters)
+
+
+def look(places, parameters):  # type: (layout.Layout, dict) -> dict
+    """The same for an installation that was found."""
+    rmi = find_rmi(places, parameters)
+    with pair_files.Folder(places.ssl_folder) as folder:
+        disk = folder.read()
+    began = processes.started(rmi.pid) if rmi.pid is not None else None
+    return {
+        "installation": places.facts(),
+        "disk": disk.facts(),
+        "rmi": dict(rmi._asdict(), started=began),
+        "served": served_facts(served.look(rmi.address, rmi.port, _LOOK_SECONDS) if rmi.is_running
+                               else served.Served("closed", "nobody listens on port %d" % rmi.port)),
+        "log": log_facts(server_log.last_setup_line(places.log_files), places.certificate, began),
+        "journal": state.State(places.state_folder).journal(),
+        "clock": time.time(),
+        "uid": os.geteuid(),
+    }
+
+
+def find_rmi(places, parameters):  # type: (layout.Layout, dict) -> Rmi
+    """Find who listens on the port; sm_main is asked only when nobody does."""
+    port = parameters.get("port") or DEFAULT_PORT
+    wanted = parameters.get("address")
+    for listener in processes.listeners(port):
+        if wanted is None or answers_on(listener, wanted):
+            return Rmi(True, wanted or _UNSPECIFIED.get(listener.address, listener.address), port, listener.pid)
+    address = wanted or _UNSPECIFIED["0.0.0.0"]
+    if not os.access(places.sm_main, os.X_OK):
+        return Rmi(None, address, port, None)
+    pid = sm_main.SmMain(places.sm_main, places.profile, None).rmi_pid()
+    return Rmi(pid is not None, address, port, pid)
+
+
+def answers_on(listener, address):  # type: (processes.Listener, str) -> bool
+    """Whether a listening socket answers on an address or host name."""
+    return listener.address in _UNSPECIFIED or listener.address in _addresses(address)
+
+
+def _addresses(name):  # type: (str) -> t.Set[str]
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as exc:
+        raise refusal.Refused("address-unknown", "The host does not know the address %s: %s." % (name, exc),
+                              "Correct the option address; without it the address where rmi listens is taken.")
+
+
+def served_facts(seen):  # type: (served.Served) -> dict
+    """What a port answered, as plain data."""
+    return dict(seen._asdict(), chain=[base64.b64encode(der).decode("ascii") for der in seen.chain])
+
+
+def log_facts(found, certificate, began):
+    # type: (t.Optional[t.Tuple[str, server_log.SetupLine]], str, t.Optional[float]) -> t.Optional[dict]
+    """The success line as plain data, and whether it was written since the running process began."""
+    if found is None:
+        return None
+    path, line = found
+    of_this_start = line.time >= began - _CLOCK_GRAIN if line.time and began else None
+    return {"file": path, "line": line.text, "path": line.path, "words": line.words, "of_this_start": of_this_start,
+            "names_certificate_in_place": line.names(certificate)}

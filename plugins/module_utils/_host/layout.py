@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a SEP sesam installation has its things.
+
+C(/etc/sesam2000.ini) names sm.ini (C(SM_INI)) and the folder of sm_main (C(SM_BIN_SESAM)); C(<SESAM_VAR>)
+is the parent of the folder that holds sm.ini. Every place can be given instead.
+"""
+
+import os
+import typing as t
+
+from . import files, sm_ini
+
+CERTIFICATE_NAME = "sesam.https.crt"
+PRIVATE_KEY_NAME = "sesam.https.key"
+STATE_FOLDER_NAME = ".sep-sesam"
+LOG_NAME = "sm_gui_server.log"
+USUAL_SM_MAIN = "/opt/sesam/bin/sesam/sm_main"
+
+
+class NotInstalled(Exception):
+    """No installation was found; the text says where it was looked for."""
+
+
+class Layout(t.NamedTuple):
+    """Absolute places of one installation; C(log_files) in the order in which they are looked for."""
+
+    sesam_var: str
+    sm_main: str
+    log_files: t.List[str]
+
+    @property
+    def ini_folder(self):  # type: () -> str
+        return os.path.join(self.sesam_var, "ini")
+
+    @property
+    def ssl_folder(self):  # type: () -> str
+        return os.path.join(self.ini_folder, "ssl")
+
+    @property
+    def certificate(self):  # type: () -> str
+        return os.path.join(self.ssl_folder, CERTIFICATE_NAME)
+
+    @property
+    def private_key(self):  # type: () -> str
+        return os.path.join(self.ssl_folder, PRIVATE_KEY_NAME)
+
+    @property
+    def state_folder(self):  # type: () -> str
+        return os.path.join(self.ini_folder, STATE_FOLDER_NAME)
+
+    @property
+    def profile(self):  # type: () -> str
+        return os.path.join(self.ini_folder, "sesam2000.profile")
+
+    def facts(self):  # type: () -> dict
+        """The places as plain data."""
+        return {"sesam_var": self.sesam_var, "sm_main": self.sm_main, "ssl_folder": self.ssl_folder,
+                "log_files": self.log_files}
+
+
+def find(parameters):  # type: (dict) -> Layout
+    """Find the installation from C(sesam2000_ini), C(sesam_var), C(sm_main) and C(log_file), given or not.
+
+    :raises NotInstalled: there is no C(<SESAM_VAR>)/ini.
+    """
+    registry = parameters["sesam2000_ini"]
+    named, reason = _registry(registry)
+    sesam_var = parameters.get("sesam_var")
+    if sesam_var:
+        source = "the option sesam_var"
+    elif named.get("SM_INI"):
+        sesam_var = os.path.dirname(os.path.dirname(os.path.abspath(named["SM_INI"])))
+        source = "SM_INI in %s" % registry
+    else:
+        raise NotInstalled("%s: %s, and no sesam_var was given" % (registry, reason))
+    if not os.path.isdir(os.path.join(sesam_var, "ini")):
+        raise NotInstalled("there is no folder %s (from %s)" % (os.path.join(sesam_var, "ini"), source))
+    return Layout(sesam_var, _sm_main(parameters, named), _log_files(parameters, sesam_var))
+
+
+def _registry(path):  # type: (str) -> t.Tuple[t.Dict[str, str], str]
+    try:
+        return sm_ini.read(path)[""], "it has no line SM_INI="
+    except files.Unreadable as exc:
+        return {}, exc.reason
+
+
+def _sm_main(parameters, named):  # type: (dict, t.Dict[str, str]) -> str
+    if parameters.get("sm_main"):
+        return parameters["sm_main"]
+    folder = named.get("SM_BIN_SESAM")
+    return os.path.join(folder, "sm_main") if folder else USUAL_SM_MAIN
+
+
+def _log_files(parameters, sesam_var):  # type: (dict, str) -> t.List[str]
+    if parameters.get("log_file"):
+        return [parameters["log_file"]]
+    folders = [os.path.join(sesam_var, "log", "lgc"), os.path.join(sesam_var, "log")]
+    try:
+        configured = sm_ini.read(os.path.join(sesam_var, "ini", "sm.ini")).get("PATHES", {}).get("gv_rw_lgc")
+    except files.Unreadable:
+        configured = None
+    if configured:
+        folders.insert(0, os.path.normpath(configured))
+    unique = sorted(set(folders), key=folders.index)
+    return [os.path.join(folder, LOG_NAME) for folder in unique]

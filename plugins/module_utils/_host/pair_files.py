@@ -1,0 +1,257 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A certificate file and its private key in one folder: read, proved, staged, put in place, taken back.
+
+Every name is used relative to the open folder, so that nobody can lead it elsewhere on the way. A key is
+never returned: what leaves this file about it is its form, its mode and whether it belongs to the
+certificate.
+"""
+
+import base64
+import binascii
+import os
+import re
+import ssl
+import stat
+import typing as t
+
+from . import files, key_form, layout, refusal, served
+
+SIZE_LIMIT = 1 << 20
+CERTIFICATE, PRIVATE_KEY = layout.CERTIFICATE_NAME, layout.PRIVATE_KEY_NAME
+CERTIFICATE_MODE, PRIVATE_KEY_MODE = 0o644, 0o600
+_STAGED_SUFFIX = ".sep-sesam-staged"
+_PEM = re.compile(br"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+
+
+class Copy(t.NamedTuple):
+    """What a file holds and shall have: content, mode, owner (uid and gid)."""
+
+    content: bytes
+    mode: int
+    owner: t.Tuple[int, int]
+
+
+class File(t.NamedTuple):
+    """One file of a pair: C(status) is C(file), or why it could not be read as one."""
+
+    name: str
+    status: str
+    reason: str
+    stat: t.Optional[os.stat_result]
+    chain: t.Sequence[bytes] = ()
+    key_form: str = ""
+
+    @property
+    def is_there(self):  # type: () -> bool
+        return self.status != "absent"
+
+    def facts(self):  # type: () -> dict
+        """As plain data; the chain as base64 of DER."""
+        facts = {"status": self.status, "reason": self.reason}  # type: t.Dict[str, t.Any]
+        if self.stat is not None:
+            facts.update(mode="%04o" % stat.S_IMODE(self.stat.st_mode), uid=self.stat.st_uid,
+                         gid=self.stat.st_gid, changed=self.stat.st_ctime)
+        if self.name == CERTIFICATE:
+            facts["chain"] = [base64.b64encode(der).decode("ascii") for der in self.chain]
+        else:
+            facts["form"] = self.key_form
+        return facts
+
+
+class Pair(t.NamedTuple):
+    """Both files; C(works) says whether a server that reads PKCS#8 alone can use them, C(reason) why not."""
+
+    certificate: File
+    private_key: File
+    works: bool
+    reason: str
+
+    @property
+    def leaf(self):  # type: () -> t.Optional[bytes]
+        return self.certificate.chain[0] if self.certificate.chain else None
+
+    def facts(self):  # type: () -> dict
+        return {"certificate": self.certificate.facts(), "private_key": self.private_key.facts(),
+                "works": self.works, "reason": self.reason}
+
+
+class Folder(object):
+    """An open folder that holds, or shall hold, a pair. A folder that does not exist holds none."""
+
+    def __init__(self, path):  # type: (str) -> None
+        self.path = path
+        self._descriptor = None  # type: t.Optional[int]
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            pass
+
+    def close(self):  # type: () -> None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self):  # type: () -> Folder
+        return self
+
+    def __exit__(self, *exc_info):  # type: (*object) -> None
+        self.close()
+
+    # Reading
+
+    def read(self):  # type: () -> Pair
+        """Read the pair in place and prove it."""
+        return self._pair("")
+
+    def _pair(self, suffix):  # type: (str) -> Pair
+        certificate = self._file(CERTIFICATE, suffix)
+        private_key = self._file(PRIVATE_KEY, suffix)
+        reason = _reason_not_to_work(certificate, private_key) or self._load(suffix)[1]
+        return Pair(certificate, private_key, not reason, reason)
+
+    def _file(self, name, suffix):  # type: (str, str) -> File
+        try:
+            if self._descriptor is None:
+                raise files.Unreadable("absent", "the folder %s does not exist" % self.path)
+            read = files.read_regular(name + suffix, SIZE_LIMIT, dir_fd=self._descriptor)
+        except files.Unreadable as exc:
+            return File(name, exc.status, exc.reason, None)
+        if name == CERTIFICATE:
+            return File(name, "file", "", read.stat, chain=_chain(read.content))
+        return File(name, "file", "", read.stat, key_form=key_form.of(read.content))
+
+    def _load(self, suffix):  # type: (str) -> t.Tuple[t.Optional[ssl.SSLContext], str]
+        """Load the pair as a server would; the second value says why it cannot be."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+        descriptors = []
+        try:
+            for name in (CERTIFICATE, PRIVATE_KEY):
+                descriptors.append(files.open_regular(name + suffix, SIZE_LIMIT, dir_fd=self._descriptor))
+            # By descriptor, since a path may be exchanged for a FIFO. A password is always given: without
+            # one an encrypted key asks the terminal and waits for ever.
+            context.load_cert_chain(*["/proc/self/fd/%d" % descriptor for descriptor in descriptors], password=b"")
+        except (files.Unreadable, ssl.SSLError, OSError, ValueError) as exc:
+            return None, "certificate and private key do not work together (%s)" % exc
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return context, ""
+
+    # Writing
+
+    def make(self, owner):  # type: (t.Tuple[int, int]) -> None
+        """Make the folder if it does not exist."""
+        if self._descriptor is None:
+            os.mkdir(self.path, 0o755)
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            os.fchown(self._descriptor, *owner)
+            files.sync_folder(os.path.dirname(self.path))
+
+    def stage(self, pair):  # type: (t.Dict[str, Copy]) -> None
+        """Write the files of a pair beside their places, ready to be renamed."""
+        self.unstage()
+        for name, copy in pair.items():
+            files.write_new(name + _STAGED_SUFFIX, copy.content, copy.mode, copy.owner, self._descriptor)
+
+    def unstage(self):  # type: () -> None
+        """Take away what a run left staged."""
+        if self._descriptor is not None:
+            for name in (CERTIFICATE, PRIVATE_KEY):
+                files.remove(name + _STAGED_SUFFIX, self._descriptor)
+
+    def rehearse(self):  # type: () -> str
+        """Prove the staged pair with a handshake in memory; the answer says why it fails, empty if it works."""
+        pair = self._pair(_STAGED_SUFFIX)
+        if not pair.works:
+            return pair.reason
+        context, reason = self._load(_STAGED_SUFFIX)
+        if context is None:
+            return reason
+        shown = _handshake_in_memory(context)
+        return "" if shown == pair.leaf else "a rehearsed handshake shows another certificate"
+
+    def place(self, pair):  # type: (t.Dict[str, Copy]) -> None
+        """Put the staged files of a pair in place; a file that the pair has not is taken away.
+
+        In an order in which the disk holds, at any moment, the old pair, the new pair or no certificate,
+        and never two files that do not belong together.
+        """
+        if self._descriptor is None:
+            return
+        files.remove(CERTIFICATE, self._descriptor)
+        files.sync_folder(self._descriptor)
+        for name in (PRIVATE_KEY, CERTIFICATE):
+            if name in pair:
+                os.rename(name + _STAGED_SUFFIX, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            else:
+                files.remove(name, self._descriptor)
+            files.sync_folder(self._descriptor)
+
+    def copies(self):  # type: () -> t.Dict[str, Copy]
+        """The files in place with their contents, owners and modes, byte by byte, whatever they hold.
+
+        :raises refusal.Refused: one is there and is no regular file of a bounded size.
+        """
+        found = {}  # type: t.Dict[str, Copy]
+        if self._descriptor is None:
+            return found
+        for name in (CERTIFICATE, PRIVATE_KEY):
+            try:
+                read = files.read_regular(name, SIZE_LIMIT, dir_fd=self._descriptor)
+            except files.Unreadable as exc:
+                if exc.status == "absent":
+                    continue
+                raise refusal.Refused("backup-impossible", "%s/%s cannot be kept: %s." % (self.path, name, exc.reason),
+                                      "Look who made it, and move it away.")
+            found[name] = Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
+        return found
+
+    def set_permissions(self, owner):  # type: (t.Tuple[int, int]) -> None
+        """Give the files in place their owner and modes."""
+        for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
+            descriptor = files.open_regular(name, SIZE_LIMIT, dir_fd=self._descriptor)
+            try:
+                os.fchmod(descriptor, mode)
+                os.fchown(descriptor, *owner)
+            finally:
+                os.close(descriptor)
+
+
+def _chain(content):  # type: (bytes) -> t.List[bytes]
+    """The certificates of a PEM file as DER; none when one of them is damaged."""
+    try:
+        return [base64.b64decode(b"".join(body.split()), validate=True) for body in _PEM.findall(content)]
+    except (binascii.Error, ValueError):
+        return []
+
+
+def _reason_not_to_work(certificate, private_key):  # type: (File, File) -> str
+    for file in (certificate, private_key):
+        if file.status != "file":
+            return "%s cannot be read: %s" % (file.name, file.reason)
+    if not certificate.chain:
+        return "%s holds no certificate in PEM" % CERTIFICATE
+    if private_key.key_form != key_form.PKCS8:
+        return "%s is %s, and the server reads unencrypted PKCS#8 in PEM alone" % (
+            PRIVATE_KEY, "no private key" if private_key.key_form == key_form.NONE else private_key.key_form)
+    return ""
+
+
+def _handshake_in_memory(server_context):  # type: (ssl.SSLContext) -> t.Optional[bytes]
+    """The leaf that a client would see."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    client = served.client_context().wrap_bio(to_client, to_server)
+    for turn in range(10):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            if side is client:
+                return client.getpeercert(binary_form=True)
+    return None

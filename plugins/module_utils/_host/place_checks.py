@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Can the pair be put in place here, and can rmi be stopped and started? Asked before anything is touched."""
+
+import os
+import stat
+import time
+
+from . import files, layout, refusal
+
+_SPARE_BYTES = 1 << 20
+
+
+def check_validity(parameters):  # type: (dict) -> None
+    """Refuse a certificate that is not valid by the clock of this host (RFC 5280, 4.1.2.5)."""
+    now = time.time()
+    if now > parameters["not_after"]:
+        raise refusal.Refused(
+            "expired", "The certificate ended on %s; the clock of this host says %s." % (
+                _utc(parameters["not_after"]), _utc(now)),
+            "Hand in a certificate that is valid now, or correct the clock of the host.", subject="wanted")
+    if now < parameters["not_before"]:
+        raise refusal.Refused(
+            "not-yet-valid", "The certificate begins on %s; the clock of this host says %s." % (
+                _utc(parameters["not_before"]), _utc(now)),
+            "Wait until it begins, or correct the clock of the host.", subject="wanted")
+
+
+def _utc(seconds):  # type: (float) -> str
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def check_sm_main(path):  # type: (str) -> None
+    """Refuse an sm_main that cannot be run, or that somebody else could have written."""
+    fix = "Set the option sm_main to the right path, or mend the file."
+    try:
+        status = os.stat(path)
+    except OSError as exc:
+        raise refusal.Refused("sm-main-unusable", "sm_main cannot be used: %s: %s." % (path, exc.strerror), fix)
+    if not stat.S_ISREG(status.st_mode) or not os.access(path, os.X_OK):
+        raise refusal.Refused("sm-main-unusable", "sm_main is no program that can be executed: %s." % path, fix)
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        raise refusal.Refused(
+            "sm-main-unusable", "sm_main is not run as it is: %s belongs to uid %d and has mode %04o." % (
+                path, status.st_uid, stat.S_IMODE(status.st_mode)),
+            "Give it to root and let nobody else write it.")
+
+
+def check_folder(places):  # type: (layout.Layout) -> None
+    """Refuse a place where two files cannot be exchanged safely."""
+    folder = places.ssl_folder if os.path.lexists(places.ssl_folder) else places.ini_folder
+    for path, expected in ((folder, stat.S_ISDIR), (places.certificate, stat.S_ISREG),
+                           (places.private_key, stat.S_ISREG)):
+        _check_kind(path, expected)
+    if not os.access(folder, os.W_OK | os.X_OK) or not os.access(places.ini_folder, os.W_OK | os.X_OK):
+        if os.geteuid() != 0:
+            raise refusal.Refused("not-root", "User %d may not write to %s." % (os.geteuid(), folder),
+                                  "Run with become: true (--become).")
+        raise refusal.Refused("directory-not-writable", "root may not write to %s: is it mounted read-only?" % folder,
+                              "Make the folder writable.")
+    space = os.statvfs(folder)
+    if space.f_bfree * space.f_frsize < _SPARE_BYTES:
+        raise refusal.Refused("disk-space", "There are %d bytes left where %s is." % (
+            space.f_bfree * space.f_frsize, folder), "Free at least 1 MiB.")
+
+
+def _check_kind(path, expected):  # type: (str, object) -> None
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        raise refusal.Refused("not-root", "User %d may not look at %s." % (os.geteuid(), path),
+                              "Run with become: true (--become).")
+    if not expected(status.st_mode):
+        raise refusal.Refused("destination-is-link", "%s is %s, and is not replaced." % (
+            path, files.kind(status.st_mode)), "Look who made it, and remove it or move it away.")
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        raise refusal.Refused("destination-is-link", "%s has %d names (hard links), and is not replaced." % (
+            path, status.st_nlink), "Look for the other name (find -samefile), and remove one of them.")

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Linux tells about processes and listening sockets in C(/proc)."""
+
+import os
+import resource
+import socket
+import struct
+import typing as t
+
+_LISTENING = "0A"
+_KEPT_PREFIXES = ("SESAM_", "LC_", "JAVA_")
+_KEPT_NAMES = ("LANG", "TZ", "LD_LIBRARY_PATH")
+_LIMITS = [(name, getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
+
+
+class Listener(t.NamedTuple):
+    """A listening TCP socket: its local address, and the process that holds it (C(None) without the rights)."""
+
+    address: str
+    pid: t.Optional[int]
+
+
+class Context(t.NamedTuple):
+    """What a daemon has got from whoever started it."""
+
+    uid: int
+    gid: int
+    umask: t.Optional[int]
+    ignored_signals: int
+    limits: t.Dict[str, t.Tuple[int, int]]
+    environment: t.Dict[str, str]
+
+    def differences(self, other):  # type: (Context) -> t.List[str]
+        """In words, what is not the same in two contexts."""
+        return [_difference(name, mine, theirs)
+                for name, mine, theirs in zip(self._fields, self, other) if mine != theirs]
+
+
+def _difference(name, old, new):  # type: (str, t.Any, t.Any) -> str
+    """In words; of limits and environment the names alone, since a value may be a secret."""
+    if isinstance(old, dict):
+        names = sorted(key for key in set(old) | set(new) if old.get(key) != new.get(key))
+        return "%s differs in %s" % (name, ", ".join(names))
+    form = {"umask": "%04o", "ignored_signals": "%#x"}.get(name, "%d")
+    was, now = ["unknown" if value is None else form % value for value in (old, new)]
+    return "%s was %s and is %s" % (name.replace("_", " "), was, now)
+
+
+def listeners(port):  # type: (int) -> t.List[Listener]
+    """Every listening TCP socket of a port, IPv4 and IPv6."""
+    found = []
+    for table, size in (("/proc/net/tcp", 4), ("/proc/net/tcp6", 16)):
+        for local, inode in _listening(table):
+            address, hexport = local.split(":")
+            if int(hexport, 16) == port:
+                found.append((_address(address, size), inode))
+    owners = _socket_owners({inode for address, inode in found}) if found else {}
+    return [Listener(address, owners.get(inode)) for address, inode in found]
+
+
+def _listening(table):  # type: (str) -> t.Iterator[t.Tuple[str, str]]
+    try:
+        with open(table) as lines:
+            next(lines, None)
+            for line in lines:
+                columns = line.split()
+                if len(columns) > 9 and columns[3] == _LISTENING:
+                    yield columns[1], columns[9]
+    except OSError:
+        return
+
+
+def _address(text, size):  # type: (str, int) -> str
+    """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
+    packed = b"".join(struct.pack("=I", int(text[i:i + 8], 16)) for i in range(0, size * 2, 8))
+    if size == 16 and packed[:12] == b"\0" * 10 + b"\xff\xff":
+        packed = packed[12:]
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def _socket_owners(inodes):  # type: (t.Set[str]) -> t.Dict[str, int]
+    targets = {"socket:[%s]" % inode: inode for inode in inodes}
+    owners = {}  # type: t.Dict[str, int]
+    for pid in _pids():
+        folder = "/proc/%d/fd" % pid
+        try:
+            descriptors = os.listdir(folder)
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            try:
+                inode = targets.get(os.readlink("%s/%s" % (folder, descriptor)))
+            except OSError:
+                continue
+            if inode is not None:
+                owners.setdefault(inode, pid)
+        if len(owners) == len(inodes):
+            break
+    return owners
+
+
+def _pids():  # type: () -> t.Iterator[int]
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def group_members(group):  # type: (int) -> t.List[int]
+    """The living processes of a process group."""
+    members = []
+    for pid in _pids():
+        columns = _stat(pid)
+        if columns and int(columns[2]) == group and columns[0] != "Z":
+            members.append(pid)
+    return members
+
+
+def is_alive(pid):  # type: (int) -> bool
+    """Whether a process runs; a zombie does not."""
+    columns = _stat(pid)
+    return bool(columns) and columns[0] not in "ZX"
+
+
+def _stat(pid):  # type: (int) -> t.List[str]
+    """The columns of C(/proc/PID/stat) after the name, which may hold blanks; empty when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            return stream.read().rpartition(b")")[2].decode("ascii").split()
+    except OSError:
+        return []
+
+
+def started(pid):  # type: (int) -> t.Optional[float]
+    """When a process was started, in seconds since the epoch."""
+    columns = _stat(pid)
+    if not columns:
+        return None
+    with open("/proc/stat") as lines:
+        boot = next(float(line.split()[1]) for line in lines if line.startswith("btime"))
+    return boot + int(columns[19]) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def context(pid):  # type: (t.Optional[int]) -> t.Optional[Context]
+    """What a process has got from whoever started it; C(None) when it is gone or not ours to look at."""
+    if pid is None:
+        return None
+    try:
+        with open("/proc/%d/status" % pid) as lines:
+            status = dict(line.rstrip("\n").split(":", 1) for line in lines if ":" in line)
+        with open("/proc/%d/environ" % pid, "rb") as stream:
+            environment = parse_environment(stream.read())
+        return Context(
+            uid=int(status["Uid"].split()[0]), gid=int(status["Gid"].split()[0]),
+            umask=int(status["Umask"], 8) if "Umask" in status else None,
+            ignored_signals=int(status["SigIgn"], 16),
+            limits={name: resource.prlimit(pid, number) for name, number in _LIMITS},
+            environment={name: value for name, value in environment.items() if matters(name)})
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def matters(name):  # type: (str) -> bool
+    """Whether an environment variable is one that changes how the server behaves."""
+    return name in _KEPT_NAMES or name.startswith(_KEPT_PREFIXES)
+
+
+def parse_environment(content):  # type: (bytes) -> t.Dict[str, str]
+    """Read C(NAME=value) entries that end with NUL, as C(/proc/PID/environ) and C(env -0) write them."""
+    entries = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if b"=" in entry)
+    return {name: value for name, equal_sign, value in entries if name}

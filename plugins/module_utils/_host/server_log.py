@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The line in C(sm_gui_server.log) that names the certificate which the REST server loaded at its start.
+
+Seen: C(<date> <time> INFO  <context> - Setting up HTTPS certificate from certificate file
+<path>' (via default location lookup)). Quotes may stand on either side or be missing, ANSI colours are
+stripped, the words in the parentheses are reported and never judged.
+"""
+
+import os
+import re
+import time
+import typing as t
+
+from . import files
+
+TAIL_BYTES = 1 << 20
+_REMEMBERED_BYTES = 256
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_LINE = re.compile(
+    r"Setting up HTTPS certificate from (?:certificate file )?['\"]?(?P<path>.+?)['\"]?"
+    r"(?:\s*\((?P<words>[^()]*)\))?\s*$")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
+
+
+class SetupLine(t.NamedTuple):
+    """One success line: its text without colours, the certificate's path, the words in the parentheses."""
+
+    text: str
+    path: str
+    words: str
+
+    @property
+    def time(self):  # type: () -> t.Optional[float]
+        """Its time stamp, taken as the host's local time, in seconds since the epoch."""
+        stamp = _TIME.search(self.text)
+        if stamp is None:
+            return None
+        try:
+            return time.mktime(time.strptime(" ".join(stamp.groups()), "%Y-%m-%d %H:%M:%S"))
+        except (ValueError, OverflowError):
+            return None
+
+    def names(self, path):  # type: (str) -> bool
+        """Whether the line names this file."""
+        return os.path.realpath(self.path) == os.path.realpath(path)
+
+
+def clean(content):  # type: (bytes) -> str
+    """A piece of a log as text, without ANSI colours and other control characters."""
+    text = _ANSI.sub("", content.decode("utf-8", "replace"))
+    return "".join(char for char in text if char in "\n\t" or char.isprintable())
+
+
+def setup_lines(content):  # type: (bytes) -> t.List[SetupLine]
+    """Every success line in a piece of the log, oldest first."""
+    matches = ((line.strip(), _LINE.search(line)) for line in clean(content).split("\n"))
+    return [SetupLine(line, match.group("path"), match.group("words") or "") for line, match in matches if match]
+
+
+def last_setup_line(paths):  # type: (t.Iterable[str]) -> t.Optional[t.Tuple[str, SetupLine]]
+    """The newest success line and the log that it stands in: the first log that has one counts.
+
+    At most the last C(TAIL_BYTES) of a log are read.
+    """
+    for path in paths:
+        descriptor = _open(path)
+        if descriptor is None:
+            continue
+        try:
+            lines = setup_lines(_tail(descriptor, 0))
+        finally:
+            os.close(descriptor)
+        if lines:
+            return path, lines[-1]
+    return None
+
+
+class Watch(object):
+    """What is written to some logs after the watch began, through rotation and truncation."""
+
+    def __init__(self, paths):  # type: (t.Iterable[str]) -> None
+        self._marks = [_Mark(path) for path in paths]
+
+    def since(self):  # type: () -> bytes
+        """All that was written since the watch began."""
+        return b"".join(mark.since() for mark in self._marks)
+
+    def close(self):  # type: () -> None
+        """Let go of the logs."""
+        for mark in self._marks:
+            mark.close()
+
+
+class _Mark(object):
+    """The end of one log, held by an open descriptor and remembered with the bytes before it.
+
+    A log that is renamed is read on to its end, and the file that took its name from its beginning. A log
+    whose remembered bytes are gone was truncated, even when it has grown past the mark since.
+    """
+
+    def __init__(self, path):  # type: (str) -> None
+        self._path = path
+        self._descriptor = _open(path)
+        self._offset = 0
+        self._before = b""
+        if self._descriptor is not None:
+            self._offset = os.fstat(self._descriptor).st_size
+            self._before = self._remembered(self._descriptor)
+
+    def since(self):  # type: () -> bytes
+        parts = []
+        if self._descriptor is not None:
+            was_truncated = self._remembered(self._descriptor) != self._before
+            parts.append(_tail(self._descriptor, 0 if was_truncated else self._offset))
+        current = _open(self._path)
+        if current is not None:
+            if self._descriptor is None or not os.path.sameopenfile(current, self._descriptor):
+                parts.append(_tail(current, 0))
+            os.close(current)
+        return b"".join(parts)
+
+    def close(self):  # type: () -> None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def _remembered(self, descriptor):  # type: (int) -> bytes
+        begin = max(self._offset - _REMEMBERED_BYTES, 0)
+        return os.pread(descriptor, self._offset - begin, begin)
+
+
+def _open(path):  # type: (str) -> t.Optional[int]
+    try:
+        return files.open_regular(path, limit=1 << 62, follow_links=True)
+    except files.Unreadable:
+        return None
+
+
+def _tail(descriptor, begin):  # type: (int, int) -> bytes
+    """What stands behind an offset, at most the last C(TAIL_BYTES)."""
+    end = os.fstat(descriptor).st_size
+    begin = max(begin, end - TAIL_BYTES)
+    return os.pread(descriptor, end - begin, begin) if end > begin else b""

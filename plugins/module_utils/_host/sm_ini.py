@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The product's settings files: C(sesam2000.ini) and C(sm.ini).
+
+Both are C(NAME=value) lines. What is not known about them (encoding, comment signs) is read with
+tolerance: a BOM, CRLF, blanks around the equal sign, quotes, C(#) and C(;) comments. Nothing is
+interpolated and backslashes stay.
+"""
+
+import typing as t
+
+from . import files
+
+SIZE_LIMIT = 1 << 20
+
+
+def read(path):  # type: (str) -> t.Dict[str, t.Dict[str, str]]
+    """Read a settings file as section -> name -> value; lines before the first section are in section C('').
+
+    :raises files.Unreadable: the file is absent, no regular file, too large, or may not be read.
+    """
+    content = files.read_regular(path, SIZE_LIMIT, follow_links=True).content
+    return parse(content.decode("utf-8-sig", "replace"))
+
+
+def parse(text):  # type: (str) -> t.Dict[str, t.Dict[str, str]]
+    """Parse the text of a settings file; what is no setting is passed over."""
+    sections = {"": {}}  # type: t.Dict[str, t.Dict[str, str]]
+    current = sections[""]
+    for line in text.splitlines():
+        line = line.strip()
+        if not line or line[0] in "#;":
+            continue
+        if line[0] == "[" and line[-1] == "]":
+            current = sections.setdefault(line[1:-1].strip(), {})
+            continue
+        name, equal_sign, value = line.partition("=")
+        if equal_sign:
+            current[_name(name)] = _unquoted(value.strip())
+    return sections
+
+
+def _name(text):  # type: (str) -> str
+    words = text.split()
+    return words[-1] if words else ""
+
+
+def _unquoted(value):  # type: (str) -> str
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value

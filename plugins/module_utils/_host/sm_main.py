@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running a command of the product so that what it starts can outlive us and owes us nothing.
+
+A daemon started by C(sm_main) keeps whatever its caller had: a pipe to stdout would hold the caller for
+ever, an ignored SIGTERM would make a Java process that cannot be stopped, our umask would widen or narrow
+its files. So: argument list and no shell, stdin from C(/dev/null), output to an unlinked file, a session of
+its own, cwd C(/), default signals, and umask, limits and environment as the running rmi has them.
+"""
+
+import contextlib
+import os
+import pwd
+import re
+import resource
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import typing as t
+
+from . import processes, server_log
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROFILE_SECONDS = 10
+_OUTPUT_BYTES = 1 << 16
+_ONLINE = re.compile(r": rmi\s+\[\s*(\d+)\s*\]: online\s*$", re.MULTILINE)
+_HANDLED = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM")
+
+
+class Outcome(t.NamedTuple):
+    """How a command ended: its exit code (C(None): ended by the time limit), its output, its seconds."""
+
+    code: t.Optional[int]
+    output: bytes
+    seconds: float
+
+    def words(self):  # type: () -> str
+        """For a message: how it ended and the last thing that it said."""
+        lines = server_log.clean(self.output).strip().splitlines()
+        said = "; it said: %s" % lines[-1].strip() if lines else "; it said nothing"
+        if self.code is None:
+            return "it did not end within %.0f s and was ended%s" % (self.seconds, said)
+        return "it ended with exit code %d%s" % (self.code, said)
+
+
+@contextlib.contextmanager
+def signals_handled():  # type: () -> t.Iterator[None]
+    """Let a signal that is meant to end us pass by: what was begun is finished.
+
+    The signals are handled and not ignored, because a handler is not inherited by a new program.
+    """
+    numbers = [getattr(signal, name) for name in _HANDLED]
+    before = {number: signal.signal(number, _let_pass) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _let_pass(number, frame):  # type: (int, object) -> None
+    pass
+
+
+class SmMain(object):
+    """The product's C(sm_main), run as the running rmi would want it."""
+
+    def __init__(self, path, profile, context):
+        # type: (str, str, t.Optional[processes.Context]) -> None
+        self._path = path
+        self._context = context
+        self._environment = _environment(profile, context)
+
+    def run(self, arguments, timeout, spare=lambda: ()):
+        # type: (t.List[str], float, t.Callable[[], t.Iterable[int]]) -> Outcome
+        """Run it with a time limit, at which the process group that it started is ended.
+
+        :param spare: asked at the time limit for processes that are not to be ended: rmi.
+        """
+        return _run([self._path] + arguments, timeout, self._environment, self._context, spare)
+
+    def rmi_pid(self, timeout=30):  # type: (float) -> t.Optional[int]
+        """The PID of rmi as C(sm_main status) shows it, C(None) when it is not C(online)."""
+        match = _ONLINE.search(server_log.clean(self.run(["status"], timeout).output))
+        return int(match.group(1)) if match else None
+
+
+def _environment(profile, context):  # type: (str, t.Optional[processes.Context]) -> t.Dict[str, str]
+    """A clean environment: that of the product's profile, with the variables that matter as rmi has them."""
+    clean = {"PATH": _PATH, "HOME": pwd.getpwuid(os.geteuid()).pw_dir}
+    if _is_trustworthy(profile):
+        script = '. "$1" >/dev/null 2>&1; exec env -0'
+        sourced = _run(["/bin/sh", "-c", script, "sh", profile], _PROFILE_SECONDS, clean, None)
+        if sourced.code == 0:
+            clean = processes.parse_environment(sourced.output)
+    of_the_shell = ("_", "SHLVL", "PWD", "OLDPWD")
+    clean = {name: value for name, value in clean.items() if name not in of_the_shell}
+    if context is None:
+        return clean
+    others = {name: value for name, value in clean.items() if not processes.matters(name)}
+    return dict(others, **context.environment)
+
+
+def _is_trustworthy(path):  # type: (str) -> bool
+    """Whether nobody but root or ourselves can have written a file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    is_ours = status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return is_ours and stat.S_ISREG(status.st_mode)
+
+
+def _run(command, timeout, environment, context, spare=lambda: ()):
+    # type: (t.List[str], float, t.Dict[str, str], t.Optional[processes.Context], t.Callable) -> Outcome
+    begin = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
+                env=environment, start_new_session=True, close_fds=True,
+                preexec_fn=lambda: _become_neutral(context))
+        except OSError as exc:
+            reason = "%s: %s" % (command[0], exc.strerror)
+            return Outcome(127, reason.encode("utf-8", "replace"), time.monotonic() - begin)
+        try:
+            code = process.wait(timeout)  # type: t.Optional[int]
+        except subprocess.TimeoutExpired:
+            code = None
+            _end_group(process, set(spare()))
+        return Outcome(code, os.pread(output.fileno(), _OUTPUT_BYTES, 0), time.monotonic() - begin)
+
+
+def _become_neutral(context):  # type: (t.Optional[processes.Context]) -> None
+    """In the new process, before its program: pass on nothing of ours."""
+    for number in range(1, signal.NSIG):
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError, RuntimeError):
+            pass
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.umask(context.umask if context and context.umask is not None else 0o022)
+    for name, limit in (context.limits if context else {}).items():
+        try:
+            resource.setrlimit(getattr(resource, name), limit)
+        except (OSError, ValueError):
+            pass
+
+
+def _end_group(process, spared):  # type: (subprocess.Popen, t.Set[int]) -> None
+    """End what a command started, but never rmi: it may have stayed in the group of its starter."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in processes.group_members(process.pid):
+            if pid not in spared:
+                try:
+                    os.kill(pid, number)
+                except OSError:
+                    pass
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            pass

@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the collection keeps on a host, in C(<SESAM_VAR>/ini/.sep-sesam), 0700.
+
+C(lock): held by the kernel for the process that works here, so a dead process leaves none; its text says who.
+C(journal): an unfinished replacement and what it takes to undo it.
+C(result): the answer of the last run, for a second call with the same run id.
+C(backups): the pairs that were replaced, each in a folder of its own, the newest last by name.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import stat
+import time
+import typing as t
+
+from . import files, pair_files, refusal
+
+_LOCK, _JOURNAL, _RESULT, _BACKUPS = "lock", "journal", "result", "backups"
+_FACTS = "facts"
+_SIZE_LIMIT = 4 << 20
+
+
+class State(object):
+    """The folder; nothing is made before it is asked for."""
+
+    def __init__(self, path):  # type: (str) -> None
+        self.path = path
+        self._lock = None  # type: t.Optional[int]
+
+    # The lock
+
+    def lock(self, run, timeout, timeout_same_run):  # type: (dict, float, float) -> None
+        """Take the lock for a run (C(id), C(by)), or wait for it.
+
+        :param timeout_same_run: seconds to wait for a run with the same id: its answer is ours.
+        :raises refusal.Refused: another run holds it and does not end in time.
+        """
+        _make_private_folder(self.path)
+        self._lock = os.open(self._at(_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        begin = time.monotonic()
+        while not _try_lock(self._lock):
+            holder = self._read(_LOCK) or {}
+            limit = timeout_same_run if holder.get("id") == run["id"] else timeout
+            if time.monotonic() - begin >= limit:
+                self.unlock()
+                raise refusal.Refused(
+                    "locked", "Another run works on this host: %s, process %s, since %s (lock %s)." % (
+                        holder.get("by", "unknown"), holder.get("pid", "unknown"), holder.get("since", "unknown"),
+                        self._at(_LOCK)),
+                    "Wait for it to end, or raise lock_timeout (now %.0f s)." % timeout)
+            time.sleep(0.1)
+        holder = dict(run, pid=os.getpid(), since=time.strftime("%Y-%m-%d %H:%M:%S"))
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, json.dumps(holder).encode("utf-8"), 0)
+
+    def unlock(self):  # type: () -> None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # Journal and result
+
+    def journal(self):  # type: () -> t.Optional[dict]
+        """The journal of an unfinished replacement, C(None) where there is none or no right to look.
+
+        :raises refusal.Refused: it is there and cannot be understood.
+        """
+        entry = self._read(_JOURNAL)
+        if entry is None and os.path.lexists(self._at(_JOURNAL)):
+            raise refusal.Refused(
+                "journal-damaged", "The journal of an unfinished replacement cannot be read: %s." % self._at(_JOURNAL),
+                "Look at the pair in place and at the backups beside the journal, then remove the journal.",
+                subject="current")
+        return entry
+
+    def write_journal(self, entry):  # type: (dict) -> None
+        self._write(_JOURNAL, entry)
+
+    def clear_journal(self):  # type: () -> None
+        files.remove(self._at(_JOURNAL))
+        files.sync_folder(self.path)
+
+    def result_of(self, run_id):  # type: (str) -> t.Optional[dict]
+        """The answer of the last run, if it had this id."""
+        last = self._read(_RESULT) or {}
+        return last["result"] if last.get("id") == run_id else None
+
+    def keep_result(self, run_id, result):  # type: (str, dict) -> None
+        self._write(_RESULT, {"id": run_id, "result": result})
+
+    # Backups
+
+    def back_up(self, pair, run, what):  # type: (t.Dict[str, pair_files.Copy], dict, dict) -> t.Optional[str]
+        """Keep a pair, durable; the answer is the path of the backup, C(None) where there is nothing to keep."""
+        if not pair:
+            return None
+        _make_private_folder(self._at(_BACKUPS))
+        path = os.path.join(self._at(_BACKUPS), "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), run["id"][:8]))
+        os.mkdir(path, 0o700)
+        for name, copy in pair.items():
+            files.write_new(os.path.join(path, name), copy.content)
+        modes = {name: {"mode": copy.mode, "uid": copy.owner[0], "gid": copy.owner[1]} for name, copy in pair.items()}
+        content = json.dumps(dict(what, files=modes, run=run), sort_keys=True)
+        files.write_new(os.path.join(path, _FACTS), content.encode("utf-8"))
+        files.sync_folder(path)
+        files.sync_folder(self._at(_BACKUPS))
+        return path
+
+    def backup(self, path):  # type: (t.Optional[str]) -> t.Dict[str, pair_files.Copy]
+        """The pair in a backup; no path stands for a pair that was not there."""
+        if path is None:
+            return {}
+        facts = json.loads(files.read_regular(os.path.join(path, _FACTS), _SIZE_LIMIT).content.decode("utf-8"))
+        return {
+            name: pair_files.Copy(files.read_regular(os.path.join(path, name), _SIZE_LIMIT).content,
+                                  entry["mode"], (entry["uid"], entry["gid"]))
+            for name, entry in facts["files"].items()}
+
+    def prune(self, keep):  # type: (int) -> None
+        """Remove all backups but the newest ones."""
+        try:
+            names = sorted(os.listdir(self._at(_BACKUPS)))
+        except FileNotFoundError:
+            return
+        for name in names[:max(len(names) - keep, 0)]:
+            shutil.rmtree(os.path.join(self._at(_BACKUPS), name), ignore_errors=True)
+
+    # Files
+
+    def _at(self, name):  # type: (str) -> str
+        return os.path.join(self.path, name)
+
+    def _read(self, name):  # type: (str) -> t.Optional[dict]
+        try:
+            return json.loads(files.read_regular(self._at(name), _SIZE_LIMIT).content.decode("utf-8"))
+        except (files.Unreadable, ValueError):
+            return None
+
+    def _write(self, name, data):  # type: (str, dict) -> None
+        new = self._at(name + ".new")
+        files.remove(new)
+        files.write_new(new, json.dumps(data, sort_keys=True).encode("utf-8"))
+        os.rename(new, self._at(name))
+        files.sync_folder(self.path)
+
+
+def _make_private_folder(path):  # type: (str) -> None
+    try:
+        os.mkdir(path, 0o700)
+        files.sync_folder(os.path.dirname(path))
+    except FileExistsError:
+        pass
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise refusal.Refused(
+            "state-folder-unsafe", "%s is not a folder of our own alone: it is %s, uid %d, mode %04o." % (
+                path, files.kind(status.st_mode), status.st_uid, stat.S_IMODE(status.st_mode)),
+            "Look who made it, then move it away; it is made anew with mode 0700.")
+
+
+def _try_lock(descriptor):  # type: (int) -> bool
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
+    return True

@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stop, place, start, verify: the one way in which the server is made to serve something else.
+
+Each step leaves its name, its seconds and how it went in a list that the result shows. Used by the
+replacement, by the way back after a failure, and by the recovery of what an interrupted run left.
+"""
+
+import contextlib
+import time
+import typing as t
+
+from . import gather, layout, pair_files, processes, refusal, server_log, served, sm_main
+
+LOG_GRACE = 10.0
+# How long a wrong answer has to last until it is believed.
+_SETTLE = 3.0
+_POLL_FIRST, _POLL_MOST = 0.02, 0.25
+_LOOK_SECONDS = 5.0
+
+
+class StepFailed(Exception):
+    """A step did not lead where it should."""
+
+    def __init__(self, step, reason):  # type: (str, str) -> None
+        super(StepFailed, self).__init__(reason)
+        self.step = step
+        self.reason = reason
+
+
+class Switch(object):
+    """One pass through the steps, on one rmi."""
+
+    def __init__(self, part, places, rmi, context, parameters, steps):
+        # type: (str, layout.Layout, gather.Rmi, t.Optional[processes.Context], dict, t.List[dict]) -> None
+        self._part = part
+        self._places = places
+        self._rmi = rmi
+        self._start_timeout = parameters["start_timeout"]
+        self._stop_timeout = parameters["stop_timeout"]
+        self._parameters = parameters
+        self._steps = steps
+        self._context = context
+        self._sm_main = sm_main.SmMain(places.sm_main, places.profile, self._context)
+        self._watch = server_log.Watch(places.log_files)
+        self._start = None  # type: t.Optional[sm_main.Outcome]
+        self._began = 0.0
+
+    def close(self):  # type: () -> None
+        """Let go of the logs."""
+        self._watch.close()
+
+    @contextlib.contextmanager
+    def _step(self, name):  # type: (str) -> t.Iterator[dict]
+        entry = {"name": name, "part": self._part, "ok": False, "detail": ""}  # type: t.Dict[str, t.Any]
+        self._steps.append(entry)
+        begin = time.monotonic()
+        try:
+            yield entry
+            entry["ok"] = True
+        except StepFailed as exc:
+            entry["detail"] = exc.reason
+            raise
+        except Exception as exc:  # pylint: disable=broad-except
+            # Whatever it was, there is a way back, and it has to be gone.
+            entry["detail"] = refusal.in_words(exc)
+            raise StepFailed(name, entry["detail"])
+        finally:
+            entry["seconds"] = round(time.monotonic() - begin, 3)
+
+    def stop(self):  # type: () -> None
+        """Stop rmi; what counts is that its process and its port are gone."""
+        with self._step("stop") as entry:
+            deadline = time.monotonic() + self._stop_timeout
+            outcome = self._sm_main.run(["stop", "rmi"], self._stop_timeout, spare=self._rmi_pids)
+            entry["detail"] = outcome.words()
+            if outcome.code != 0:
+                deadline = min(deadline, time.monotonic() + _SETTLE)
+            while self._is_there():
+                if time.monotonic() > deadline:
+                    raise StepFailed("stop", "sm_main stop rmi: %s; rmi still runs" % outcome.words())
+                time.sleep(_POLL_FIRST)
+
+    def try_to_stop(self):  # type: () -> t.Optional[StepFailed]
+        """Stop rmi; the answer is why that failed."""
+        try:
+            self.stop()
+        except StepFailed as exc:
+            return exc
+        return None
+
+    def _is_there(self):  # type: () -> bool
+        if self._rmi.pid is not None and processes.is_alive(self._rmi.pid):
+            return True
+        return any(self._listens(listener) for listener in processes.listeners(self._rmi.port))
+
+    def _listens(self, listener):  # type: (processes.Listener) -> bool
+        return gather.answers_on(listener, self._rmi.address)
+
+    def _rmi_pids(self):  # type: () -> t.List[int]
+        found = [listener.pid for listener in processes.listeners(self._rmi.port) if self._listens(listener)]
+        found += [self._rmi.pid, self._sm_main.rmi_pid()]
+        return [pid for pid in found if pid is not None]
+
+    def place(self, folder, pair):  # type: (pair_files.Folder, t.Dict[str, pair_files.Copy]) -> None
+        """Put the staged pair in place."""
+        with self._step("place"):
+            folder.place(pair)
+
+    def restore(self, folder, pair):  # type: (pair_files.Folder, t.Dict[str, pair_files.Copy]) -> None
+        """Stage a pair and put it in place."""
+        with self._step("place"):
+            folder.stage(pair)
+            folder.place(pair)
+
+    def start(self):  # type: () -> None
+        """Start rmi. What the command returns proves nothing: the next step looks at the port."""
+        with self._step("start") as entry:
+            self._began = time.monotonic()
+            self._start = self._sm_main.run(["start", "rmi"], self._start_timeout, spare=self._rmi_pids)
+            entry["detail"] = self._start.words()
+
+    def await_served(self, accept):  # type: (t.Callable[[bytes], bool]) -> None
+        """Wait until the port serves an acceptable leaf, a DER certificate."""
+        with self._step("served") as entry:
+            pause, wrong_since = _POLL_FIRST, None  # type: t.Tuple[float, t.Optional[float]]
+            is_doubtful = self._start is not None and self._start.code != 0
+            while True:
+                seen = served.look(self._rmi.address, self._rmi.port, _LOOK_SECONDS)
+                if seen.leaf is not None and accept(seen.leaf):
+                    entry["detail"] = _in_words(seen)
+                    return
+                now = time.monotonic()
+                is_wrong = seen.status in ("tls", "plain_http")
+                wrong_since = (wrong_since or now) if is_wrong else None
+                if now > self._began + self._start_timeout or (wrong_since and now > wrong_since + _SETTLE):
+                    raise StepFailed("served", self._why_not(seen))
+                if is_doubtful and now > self._began + self._start.seconds + _SETTLE:
+                    is_doubtful = False
+                    self._give_up_if_nothing_runs()
+                time.sleep(pause)
+                pause = min(pause * 1.5, _POLL_MOST)
+
+    def _give_up_if_nothing_runs(self):  # type: () -> None
+        """The start command failed, and some seconds after it there is no rmi: nothing is worth waiting for."""
+        if not self._rmi_pids():
+            raise StepFailed("start", "sm_main start rmi: %s; rmi does not run" % self._start.words())
+
+    def _why_not(self, seen):  # type: (served.Served) -> str
+        reason = _in_words(seen)
+        if self._start is not None and self._start.code != 0:
+            reason += "; sm_main start rmi: %s" % self._start.words()
+        return reason
+
+    def await_log_line(self):  # type: () -> server_log.SetupLine
+        """Wait for the line of this start that names the certificate in place."""
+        with self._step("log_line") as entry:
+            deadline = time.monotonic() + LOG_GRACE
+            while True:
+                lines = server_log.setup_lines(self._watch.since())
+                fitting = [line for line in lines if line.names(self._places.certificate)]
+                if fitting:
+                    entry["detail"] = fitting[-1].text
+                    return fitting[-1]
+                if time.monotonic() > deadline:
+                    raise StepFailed("log_line", self._no_line(lines))
+                time.sleep(_POLL_MOST)
+
+    def _no_line(self, lines):  # type: (t.List[server_log.SetupLine]) -> str
+        if lines:
+            return "the log names %s and not %s" % (lines[-1].path, self._places.certificate)
+        return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(self._places.log_files)
+
+    def log_since(self):  # type: () -> str
+        """What the server has logged since this pass began."""
+        return server_log.clean(self._watch.since())
+
+    def context_differences(self):  # type: () -> t.List[str]
+        """What the new rmi has otherwise than the old one, of what a starter passes on."""
+        now = processes.context(gather.find_rmi(self._places, self._parameters).pid)
+        return self._context.differences(now) if self._context and now else []
+
+
+def _in_words(seen):  # type: (served.Served) -> str
+    if seen.leaf is None:
+        return seen.reason
+    return "the port serves the certificate with SHA-256 fingerprint %s" % served.fingerprint(seen.leaf)

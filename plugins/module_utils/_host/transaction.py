@@ -1,0 +1,341 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The replacement as one transaction: lock, compare, check, stage, back up, switch, verify, or go back.
+
+What dies elsewhere (controller, connection) does not stop it. What dies here leaves a journal, and the
+next run undoes or finishes what it tells.
+"""
+
+import base64
+import grp
+import os
+import pwd
+import syslog
+import time
+import typing as t
+
+from . import gather, layout, pair_files, place_checks, processes, refusal, served, sm_main, state, switch
+
+_LOG_LINES_SHOWN = 30
+_LINE_LENGTH_SHOWN = 300
+
+
+def replace(parameters):  # type: (dict) -> dict
+    """Answer the question C(replace).
+
+    The parameters are those of C(gather), and C(run) (C(id), C(by)), C(certificate) and C(private_key) (PEM,
+    clean), C(chain) (base64 of DER), C(not_before) and C(not_after) (seconds since the epoch), C(log_check),
+    C(start_timeout), C(stop_timeout), C(lock_timeout), C(keep_backups), C(owner), C(group),
+    C(start_stopped), C(check_mode).
+
+    The answer has C(changed), C(action) (C(none), C(permissions), C(placed), C(started), C(restarted) or
+    C(replaced)), C(recovered) (C(finished) or C(undone), after an interrupted run), C(steps), C(downtime)
+    (seconds), C(backup), C(log_line), C(findings), C(before) and C(after) (see C(gather)), C(refused) and
+    C(failure) (C(step), C(reason), C(log_since), C(way_back)).
+    """
+    try:
+        places = layout.find(parameters)
+    except layout.NotInstalled as exc:
+        raise refusal.Refused("sesam-not-found", "SEP sesam was not found: %s." % exc,
+                              "Set the option sesam_var to the folder that holds ini/sm.ini.")
+    run = _Run(places, parameters)
+    place_checks.check_folder(places)
+    if parameters["check_mode"]:
+        return run.preview()
+    return run.carry_out_once()
+
+
+class _Run(object):
+    """One run of the transaction on one host."""
+
+    def __init__(self, places, parameters):  # type: (layout.Layout, dict) -> None
+        self._places = places
+        self._parameters = parameters
+        self._kept = state.State(places.state_folder)
+        self._chain = parameters["chain"]  # type: t.List[str]
+        self._new = served.fingerprint(base64.b64decode(self._chain[0]))
+        self._context = None  # type: t.Optional[processes.Context]
+        self._answer = {
+            "changed": False, "action": "none", "recovered": None, "steps": [], "downtime": None, "backup": None,
+            "log_line": None, "findings": [], "refused": None, "failure": None}  # type: t.Dict[str, t.Any]
+
+    def preview(self):  # type: () -> dict
+        """Check mode: what would be done, without a trace."""
+        before = self._look()
+        action = self._decide(before)
+        self._check(before, action)
+        changed = action != "none" or before["journal"] is not None
+        return dict(self._answer, changed=changed, action=action, before=before, after=before)
+
+    def carry_out_once(self):  # type: () -> dict
+        """Do it under the lock; a second call with the same run id gets the answer of the first."""
+        run, stop, start = (self._parameters[name] for name in ("run", "stop_timeout", "start_timeout"))
+        there_and_back = 3 * (stop + start + switch.LOG_GRACE)
+        self._kept.lock(run, self._parameters["lock_timeout"], timeout_same_run=there_and_back)
+        try:
+            answer = self._kept.result_of(run["id"])
+            if answer is None:
+                with sm_main.signals_handled():
+                    answer = self._carry_out()
+                    self._kept.keep_result(run["id"], answer)
+            return answer
+        finally:
+            self._kept.unlock()
+
+    def _look(self):  # type: () -> dict
+        return gather.look(self._places, self._parameters)
+
+    def _carry_out(self):  # type: () -> dict
+        answer = self._answer
+        before = after = self._look()
+        try:
+            if self._recover(before):
+                after = self._look()
+            answer["action"] = self._decide(after)
+            self._check(after, answer["action"])
+            if answer["action"] != "none":
+                self._act(after)
+                after = self._look()
+        except refusal.Refused as exc:
+            answer["refused"] = exc.finding()
+        except OSError as exc:
+            answer["refused"] = refusal.from_os_error(exc).finding()
+        except switch.StepFailed as exc:
+            after = self._look()
+            answer["failure"] = dict(answer["failure"] or {}, step=exc.step, reason=exc.reason)
+        answer.update(before=before, after=after, changed=_has_changed(before, after))
+        self._tell_syslog()
+        return answer
+
+    # What is to be done
+
+    def _decide(self, seen):  # type: (dict) -> str
+        """The smallest repair that makes the server serve the wanted certificate from the wanted files."""
+        is_running = seen["rmi"]["is_running"]
+        starts = self._parameters["start_stopped"]
+        disk = seen["disk"]
+        if not (disk["works"] and disk["certificate"]["chain"] == self._chain):
+            return "replaced" if is_running or starts else "placed"
+        if is_running and seen["served"]["chain"][:1] != self._chain[:1]:
+            return "restarted"
+        if not is_running and starts:
+            return "started"
+        return "permissions" if self._wrong_permissions(disk["private_key"]) else "none"
+
+    def _wrong_permissions(self, key):  # type: (dict) -> bool
+        is_open = int(key["mode"], 8) & 0o077
+        return bool(is_open) or self._owner((key["uid"], key["gid"])) != (key["uid"], key["gid"])
+
+    def _owner(self, default):  # type: (t.Tuple[int, int]) -> t.Tuple[int, int]
+        """Owner and group as asked for, else the default."""
+        owner, group = self._parameters["owner"], self._parameters["group"]
+        return (default[0] if owner is None else _id_of(owner, "owner", lambda name: pwd.getpwnam(name).pw_uid),
+                default[1] if group is None else _id_of(group, "group", lambda name: grp.getgrnam(name).gr_gid))
+
+    def _check(self, seen, action):  # type: (dict, str) -> None
+        """Refuse, before anything is touched, what cannot end well."""
+        place_checks.check_validity(self._parameters)
+        if action in ("replaced", "restarted", "started") or seen["rmi"]["is_running"] is None:
+            place_checks.check_sm_main(self._places.sm_main)
+
+    # Doing it
+
+    def _act(self, seen):  # type: (dict) -> None
+        action, was_running = self._answer["action"], bool(seen["rmi"]["is_running"])
+        rmi = gather.Rmi(*[seen["rmi"][name] for name in gather.Rmi._fields])
+        self._context = processes.context(rmi.pid)
+        with pair_files.Folder(self._places.ssl_folder) as folder:
+            old = folder.copies()
+            owner = self._owner(self._default_owner(old))
+            places_files = action in ("replaced", "placed")
+            if not places_files:
+                folder.set_permissions(owner)
+            if action == "permissions":
+                return
+            new = self._new_pair(owner) if places_files else {}
+            if places_files:
+                self._stage(folder, new, owner)
+            entry = self._entry(seen, old, places_files, was_running)
+            self._kept.write_journal(entry)
+            try:
+                self._forward(rmi, folder, new, was_running, ends_running=action != "placed")
+            except switch.StepFailed as exc:
+                self._answer["failure"]["way_back"] = self._way_back(entry, "rollback")
+                raise exc
+        self._kept.clear_journal()
+        self._kept.prune(self._parameters["keep_backups"])
+
+    def _default_owner(self, old):  # type: (t.Dict[str, pair_files.Copy]) -> t.Tuple[int, int]
+        """That of the key replaced, else that of the running rmi, else that of the folder."""
+        if pair_files.PRIVATE_KEY in old:
+            return old[pair_files.PRIVATE_KEY].owner
+        if self._context is not None:
+            return self._context.uid, self._context.gid
+        status = os.stat(self._places.ini_folder)
+        return status.st_uid, status.st_gid
+
+    def _new_pair(self, owner):  # type: (t.Tuple[int, int]) -> t.Dict[str, pair_files.Copy]
+        contents = ((pair_files.CERTIFICATE, "certificate", pair_files.CERTIFICATE_MODE),
+                    (pair_files.PRIVATE_KEY, "private_key", pair_files.PRIVATE_KEY_MODE))
+        return {name: pair_files.Copy(self._parameters[option].encode("ascii"), mode, owner)
+                for name, option, mode in contents}
+
+    def _stage(self, folder, new, owner):
+        # type: (pair_files.Folder, t.Dict[str, pair_files.Copy], t.Tuple[int, int]) -> None
+        try:
+            folder.make(owner)
+            folder.stage(new)
+            reason = folder.rehearse()
+            if reason:
+                raise refusal.Refused(
+                    "rehearsal-failed", "The new pair does not work on this host: %s." % reason,
+                    "Nothing was touched. Does the host's OpenSSL know this kind of key?", subject="wanted")
+        except BaseException:
+            folder.unstage()
+            raise
+
+    def _entry(self, seen, old, places_files, was_running):
+        # type: (dict, t.Dict[str, pair_files.Copy], bool, bool) -> dict
+        """The journal: what it takes to bring back what was, written before anything is touched."""
+        if places_files:
+            self._answer["backup"] = self._kept.back_up(old, self._parameters["run"], {"seen": seen["disk"]})
+        right = [served.fingerprint(base64.b64decode(chain[0]))
+                 for chain in (seen["disk"]["certificate"].get("chain"), seen["served"]["chain"]) if chain]
+        return {"run": self._parameters["run"], "places_files": places_files, "backup": self._answer["backup"],
+                "was_running": was_running, "right": right, "old_works": seen["disk"]["works"], "new": self._new}
+
+    def _forward(self, rmi, folder, new, was_running, ends_running):
+        # type: (gather.Rmi, pair_files.Folder, t.Dict[str, pair_files.Copy], bool, bool) -> None
+        way = switch.Switch("replacement", self._places, rmi, self._context, self._parameters, self._answer["steps"])
+        try:
+            begin = time.monotonic()
+            if was_running:
+                way.stop()
+            if new:
+                way.place(folder, new)
+            if ends_running:
+                way.start()
+                way.await_served(lambda leaf: served.fingerprint(leaf) == self._new)
+                self._answer["downtime"] = round(time.monotonic() - begin, 3) if was_running else None
+                self._check_log(way)
+                self._compare_contexts(way)
+        except switch.StepFailed:
+            self._answer["failure"] = {"log_since": _shortened(way.log_since())}
+            raise
+        finally:
+            way.close()
+
+    def _check_log(self, way):  # type: (switch.Switch) -> None
+        if self._parameters["log_check"] == "off":
+            return
+        try:
+            self._answer["log_line"] = way.await_log_line().text
+        except switch.StepFailed as exc:
+            if self._parameters["log_check"] == "required":
+                raise
+            self._answer["findings"].append(refusal.finding(
+                "log-line-missing", "current", "warning", "The log does not show the start: %s." % exc.reason,
+                "Look whether log_file is right; log_check: off ends this check."))
+
+    def _compare_contexts(self, way):  # type: (switch.Switch) -> None
+        differences = way.context_differences()
+        if differences:
+            self._answer["findings"].append(refusal.finding(
+                "process-context-changed", "current", "warning",
+                "rmi runs otherwise than before the restart: %s." % "; ".join(differences),
+                "Restart rmi in the way in which it is started at boot."))
+
+    # Going back
+
+    def _recover(self, seen):  # type: (dict) -> bool
+        """Finish or undo what an interrupted run left; whether there was anything to do."""
+        with pair_files.Folder(self._places.ssl_folder) as folder:
+            folder.unstage()
+        entry = seen["journal"]
+        if entry is None:
+            return False
+        leaf, disk = seen["served"]["chain"][:1], seen["disk"]
+        is_done = disk["works"] and leaf == disk["certificate"]["chain"][:1] and leaf and (
+            served.fingerprint(base64.b64decode(leaf[0])) == entry["new"])
+        if is_done:
+            self._kept.clear_journal()
+        else:
+            reason = self._way_back(entry, "recovery")
+            if reason:
+                self._answer["failure"] = {"log_since": "", "way_back": reason}
+                raise switch.StepFailed("recover", "an interrupted run could not be undone: %s" % reason)
+        self._answer["recovered"] = "finished" if is_done else "undone"
+        return True
+
+    def _way_back(self, entry, part):  # type: (dict, str) -> str
+        """Bring back what the journal tells, and verify it; the answer says why that failed, empty if not.
+
+        Whatever goes wrong here has to be told to somebody: so every error is caught.
+        """
+        try:
+            self._bring_back(entry, part)
+        except switch.StepFailed as exc:
+            return "%s: %s" % (exc.step, exc.reason)
+        except Exception as exc:  # pylint: disable=broad-except
+            return refusal.in_words(exc)
+        self._kept.clear_journal()
+        return ""
+
+    def _bring_back(self, entry, part):  # type: (dict, str) -> None
+        old = self._kept.backup(entry["backup"]) if entry["places_files"] else None
+        rmi = gather.find_rmi(self._places, self._parameters)
+        was_running = entry["was_running"]
+
+        def is_right(leaf):  # type: (t.Optional[bytes]) -> bool
+            print_ = served.fingerprint(leaf) if leaf else None
+            # A pair that did not work made the server generate one: then any but the new one is right.
+            return print_ in entry["right"] or bool(leaf and not entry["old_works"] and print_ != entry["new"])
+
+        is_running_right = bool(rmi.is_running) and is_right(served.look(rmi.address, rmi.port, 5.0).leaf)
+        needs_cycle = not is_running_right if was_running else bool(rmi.is_running)
+        way = switch.Switch(part, self._places, rmi, self._context, self._parameters, self._answer["steps"])
+        try:
+            stop_failure = way.try_to_stop() if needs_cycle else None
+            with pair_files.Folder(self._places.ssl_folder) as folder:
+                if old is not None and folder.copies() != old:
+                    way.restore(folder, old)
+            if stop_failure is not None:
+                raise stop_failure
+            if needs_cycle and was_running:
+                way.start()
+                way.await_served(is_right)
+        finally:
+            way.close()
+
+    def _tell_syslog(self):  # type: () -> None
+        """One line for a change: what, in which run, by whom."""
+        answer, run = self._answer, self._parameters["run"]
+        if not answer["changed"]:
+            return
+        what = "rolled back after the step %s" % answer["failure"]["step"] if answer["failure"] else answer["action"]
+        syslog.openlog("sep.sesam", syslog.LOG_PID, syslog.LOG_USER)
+        syslog.syslog(syslog.LOG_NOTICE, "HTTPS certificate of rmi: %s; sha256=%s run=%s by=%s" % (
+            what, self._new, run["id"], run["by"]))
+        syslog.closelog()
+
+
+def _has_changed(before, after):  # type: (dict, dict) -> bool
+    return before["rmi"]["pid"] != after["rmi"]["pid"] or any(
+        before[name] != after[name] for name in ("disk", "served", "journal"))
+
+
+def _id_of(name, option, look_up):  # type: (str, str, t.Callable[[str], int]) -> int
+    if name.isdigit():
+        return int(name)
+    try:
+        return look_up(name)
+    except KeyError:
+        raise refusal.Refused("owner-unknown", "The host does not know the %s %s." % (option, name),
+                              "Correct the option %s." % option)
+
+
+def _shortened(log):  # type: (str) -> str
+    lines = [line[:_LINE_LENGTH_SHOWN] for line in log.splitlines() if line.strip()]
+    return "\n".join(lines[-_LOG_LINES_SHOWN:])

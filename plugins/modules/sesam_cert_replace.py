@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: sesam_cert_replace
+short_description: Replace the HTTPS certificate of a running SEP sesam REST server, or put the old one back
+version_added: 0.1.0
+author:
+  - The sep.sesam contributors (@sep-sesam)
+description:
+  - Stops C(rmi), puts a certificate and its private key into the default location, starts C(rmi), and waits until the
+    port serves this very certificate and the log of this start names its file. If any of it fails, the old pair is
+    put back, C(rmi) is started with it, and that is verified in the same way.
+  - Does the smallest repair that leads there. Nothing when the server serves the wanted certificate from the wanted
+    files, a restart when only the process is old.
+  - One call on the host does it all, so that a controller that dies, or a connection that drops, between stop and
+    start does no harm. The host finishes what it has begun.
+  - The key may have any PEM form (PKCS#8, PKCS#1, SEC1, with or without a passphrase). It is converted on the
+    controller to unencrypted PKCS#8, the only form that the server reads, and proved to be the same key.
+  - Unreadable files, a key that does not belong to the certificate, a missing passphrase and a certificate that is
+    not valid by the host's clock are refused before C(rmi) is touched.
+  - A C(rmi) that was stopped stays stopped; see O(start_stopped).
+options:
+  certificate:
+    description:
+      - The certificate, with its chain if it has one, in any order.
+      - The path of a PEM file on the controller, or its content. A file is found like those of
+        M(ansible.builtin.copy) and may be encrypted with Ansible Vault.
+    type: str
+    required: true
+  private_key:
+    description:
+      - The private key, as the path of a file on the controller or as its content. Best a file that is encrypted with
+        Ansible Vault; it is decrypted in memory.
+    type: str
+    required: true
+  chain:
+    description:
+      - Further certificates of the chain, if they are not in the same file as the certificate. Path or content.
+    type: str
+  passphrase:
+    description:
+      - The passphrase of the private key. It never leaves the controller.
+    type: str
+  log_check:
+    description:
+      - What to do when the log of this start does not name the certificate in place within ten seconds.
+      - V(required) takes it for a failure and puts the old pair back.
+      - V(warn) returns a finding.
+      - V(off) does not look.
+    type: str
+    choices: [required, warn, 'off']
+    default: required
+  start_timeout:
+    description:
+      - Seconds to wait after the start until the port serves the certificate.
+    type: int
+    default: 120
+  stop_timeout:
+    description:
+      - Seconds to wait until C(rmi) has stopped.
+    type: int
+    default: 120
+  lock_timeout:
+    description:
+      - Seconds to wait for another run on the same host.
+    type: int
+    default: 300
+  keep_backups:
+    description:
+      - How many replaced pairs are kept on the host, in C(<SESAM_VAR>/ini/.sep-sesam/backups).
+    type: int
+    default: 5
+  owner:
+    description:
+      - The owner of both files, by name or number.
+      - Without it, that of the key in place, else the user as whom C(rmi) runs.
+    type: str
+  group:
+    description:
+      - The group of both files, by name or number. Without it, as for O(owner).
+    type: str
+  start_stopped:
+    description:
+      - Start a C(rmi) that is found stopped. Without it, the files are put in place and it stays stopped.
+    type: bool
+    default: false
+  allow_key_exposure:
+    description:
+      - Send the private key although Ansible would write it to a temporary file on the host (connections that cannot
+        be pipelined, become method C(su), E(ANSIBLE_KEEP_REMOTE_FILES)) or might print it (E(ANSIBLE_DEBUG)).
+      - Without it, the task refuses to do so. Pipelining is switched on for this task in any case.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - sep.sesam.installation
+  - sep.sesam.attributes
+attributes:
+  diff_mode:
+    support: full
+notes:
+  - Do not set C(no_log) for the task. Every option that can hold a key is secret already, no result holds one, and
+    C(no_log) would hide the message of a failure.
+seealso:
+  - module: sep.sesam.sesam_cert_resolve
+"""
+
+EXAMPLES = r"""
+- name: Replace the certificate of the REST server
+  sep.sesam.sesam_cert_replace:
+    certificate: files/backup.example.com.crt
+    private_key: files/backup.example.com.key
+
+- name: The same with an encrypted key and the chain in a file of its own
+  sep.sesam.sesam_cert_replace:
+    certificate: files/backup.example.com.crt
+    chain: files/company-ca.pem
+    private_key: files/backup.example.com.key
+    passphrase: "{{ vault_backup_key_passphrase }}"
+    start_timeout: 300
+"""
+
+RETURN = r"""
+action:
+  description:
+    - What was done, or in check mode would be done. V(none), V(permissions), V(placed) (the files, with C(rmi) stopped
+      before and after), V(started), V(restarted) or V(replaced).
+  returned: when the host was asked
+  type: str
+  sample: replaced
+state:
+  description: The state of the server at the end, as M(sep.sesam.sesam_cert_resolve) names it.
+  returned: when the host was asked
+  type: str
+  sample: in_sync
+repair:
+  description: The smallest repair that is still needed.
+  returned: when the host was asked
+  type: str
+  sample: none
+before:
+  description: What was found, in the shape that M(sep.sesam.sesam_cert_resolve) returns.
+  returned: when the host was asked
+  type: dict
+after:
+  description: What was left, in the same shape.
+  returned: when the host was asked
+  type: dict
+certificate:
+  description: The facts of the wanted certificate.
+  returned: when the host was asked
+  type: dict
+  sample:
+    subject: CN=backup.example.com
+    issuer: CN=Example CA
+    names: [backup.example.com]
+    not_before: '2026-11-23T00:00:00Z'
+    not_after: '2027-05-23T00:00:00Z'
+    serial_number: 4f2c
+    fingerprint_sha256: 63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201
+    public_key: RSA 4096
+    self_signed: false
+steps:
+  description:
+    - What was done and how long it took. C(name) is V(stop), V(place), V(start), V(served) or V(log_line); C(part) is
+      V(replacement), V(rollback) or V(recovery); further C(seconds), C(ok) and C(detail).
+  returned: when the host was asked
+  type: list
+  elements: dict
+downtime:
+  description: Seconds from the stop until the port served the new certificate, V(null) if it was not stopped.
+  returned: when the host was asked
+  type: float
+  sample: 21.4
+backup:
+  description: The folder on the host with the pair that was replaced, V(null) if there was none.
+  returned: when the host was asked
+  type: str
+  sample: /var/opt/sesam/var/ini/.sep-sesam/backups/20261123T180000Z-1f0e3dad
+log_line:
+  description: The line in which the server named the certificate at this start.
+  returned: when it was found
+  type: str
+recovered:
+  description: What was done about an interrupted run, V(undone) or V(finished); V(null) if there was none.
+  returned: when the host was asked
+  type: str
+failed_step:
+  description: The step that failed.
+  returned: when a step failed
+  type: str
+  sample: served
+findings:
+  description: Everything worth knowing, in the shape that M(sep.sesam.sesam_cert_resolve) returns.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sep.sesam.plugins.module_utils import _arguments
+from ansible_collections.sep.sesam.plugins.module_utils._host.answer import answer
+
+
+def main():
+    # no_log: the transaction writes its own line to the host's syslog, and only for a change.
+    module = AnsibleModule(argument_spec=_arguments.REPLACE, supports_check_mode=True, no_log=True)
+    order = module.params.pop("_order")
+    if order is None:
+        module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_cert_replace.")
+    module.exit_json(**answer("replace", dict(module.params, check_mode=module.check_mode, **order)))
+
+
+if __name__ == "__main__":
+    main()

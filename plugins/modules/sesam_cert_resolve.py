@@ -1,0 +1,199 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: sesam_cert_resolve
+short_description: Say which certificate a SEP sesam REST server has on disk and which it serves
+version_added: 0.1.0
+author:
+  - The sep.sesam contributors (@sep-sesam)
+description:
+  - Compares the certificate on disk, the certificate served on the port, and the wanted certificate where one is
+    given, and names the state of the server and the smallest repair.
+  - A running C(rmi) proves nothing, because the server runs on with a certificate of its own making when its files
+    cannot be used. So the port is asked, by a TLS handshake on the host itself.
+  - Changes nothing. Needs the rights of root to read the private key (which never leaves the host) and to see which
+    process listens.
+options:
+  wanted:
+    description:
+      - The certificate that the server shall serve.
+      - The path of a PEM file on the controller, its content, or a SHA-256 fingerprint in hexadecimal.
+      - A file is found like those of M(ansible.builtin.copy) and may be encrypted with Ansible Vault.
+    type: str
+  chain:
+    description:
+      - Further certificates of its chain, if they are not in the same file as O(wanted). Path or content.
+    type: str
+extends_documentation_fragment:
+  - sep.sesam.installation
+  - sep.sesam.attributes
+attributes:
+  diff_mode:
+    support: none
+seealso:
+  - module: sep.sesam.sesam_cert_replace
+"""
+
+EXAMPLES = r"""
+- name: Look at the certificate of the REST server
+  sep.sesam.sesam_cert_resolve:
+  register: sesam
+
+- name: Say what was found
+  ansible.builtin.debug:
+    msg: "{{ inventory_hostname }}: {{ sesam.state }}, {{ sesam.reason }}"
+
+- name: Is the certificate of this year in service?
+  sep.sesam.sesam_cert_resolve:
+    wanted: files/backup.example.com.crt
+  register: sesam
+  failed_when: sesam.state != 'in_sync'
+"""
+
+RETURN = r"""
+state:
+  description:
+    - The state of the server, the first that matches in this order.
+    - V(not_installed). SEP sesam was not found.
+    - V(unknown). The rights do not suffice to tell.
+    - V(interrupted). A replacement was interrupted on the host; the next one undoes or finishes it.
+    - V(stopped). C(rmi) does not run.
+    - V(plain_http). The port answers without TLS.
+    - V(not_answering). C(rmi) runs and the port does not answer.
+    - V(half_pair). Only the certificate or only the key is in place.
+    - V(broken_pair). The pair in place cannot work; RV(reason) says why.
+    - V(fallback_generated). The port serves a certificate that the server made itself.
+    - V(unknown_certificate). The port serves a certificate that is not in the default location.
+    - V(stale_process). The files are newer than the process, which still serves an older certificate.
+    - V(file_drift). The certificate on disk is served, but it is not the wanted one, or others can read its key.
+    - V(expired). All is as it should be, but the certificate has ended.
+    - V(in_sync). The port serves the certificate on disk, and it is the wanted one.
+  returned: success
+  type: str
+  sample: in_sync
+reason:
+  description: The state in a sentence.
+  returned: success
+  type: str
+  sample: The port serves the certificate on disk.
+repair:
+  description:
+    - The smallest repair, one of V(none), V(start), V(restart), V(replace), V(recover), V(reconfigure), V(install)
+      and V(become).
+  returned: success
+  type: str
+  sample: none
+findings:
+  description: Everything worth knowing.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: What kind of finding it is.
+      type: str
+    subject:
+      description: V(wanted), V(place) or V(current).
+      type: str
+    level:
+      description: V(error), V(warning) or V(info).
+      type: str
+    message:
+      description: What was seen.
+      type: str
+    fix:
+      description: What mends it.
+      type: str
+installation:
+  description: Where the things of the installation are.
+  returned: when SEP sesam is installed
+  type: dict
+  contains:
+    sesam_var:
+      description: The folder C(<SESAM_VAR>).
+      type: str
+    sm_main:
+      description: The program sm_main.
+      type: str
+    ssl_folder:
+      description: The folder of the default location.
+      type: str
+    log_files:
+      description: Where the log is looked for, in this order.
+      type: list
+      elements: str
+on_disk:
+  description: The pair in the default location.
+  returned: when SEP sesam is installed
+  type: dict
+  contains:
+    certificate:
+      description:
+        - C(status) (V(file), V(absent), V(not_regular), V(no_permission), V(too_large)), C(mode), C(uid), C(gid), and
+          C(chain), the facts of each certificate, leaf first.
+      type: dict
+    private_key:
+      description: C(status), C(form) (such as V(PKCS#8)), C(mode), C(uid) and C(gid). Never the key.
+      type: dict
+    works:
+      description: Whether a server that reads unencrypted PKCS#8 alone can use the pair; proved with the host's TLS.
+      type: bool
+    reason:
+      description: Why it does not work.
+      type: str
+served:
+  description: What the port answered.
+  returned: when SEP sesam is installed
+  type: dict
+  contains:
+    status:
+      description: V(tls), V(plain_http), V(closed), V(silent) or V(not_tls).
+      type: str
+    chain:
+      description:
+        - The facts of each certificate, leaf first.
+        - These are C(subject), C(issuer), C(names), C(not_before), C(not_after), C(serial_number),
+          C(fingerprint_sha256), C(public_key) and C(self_signed).
+      type: list
+      elements: dict
+    chain_seen:
+      description: Whether the whole chain could be seen. With TLS 1.3 alone only the leaf can.
+      type: bool
+    protocol:
+      description: The TLS version of this look, at most 1.2 where the server allows it.
+      type: str
+    reason:
+      description: Why there is no chain.
+      type: str
+rmi:
+  description: C(is_running), C(pid), C(started) (seconds since the epoch), C(address) and C(port).
+  returned: when SEP sesam is installed
+  type: dict
+log:
+  description:
+    - The last line "Setting up HTTPS certificate" in the log, V(null) when there is none.
+    - C(line), C(path), C(words), C(file), C(of_this_start) and C(names_certificate_in_place).
+  returned: when SEP sesam is installed
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sep.sesam.plugins.module_utils import _arguments
+from ansible_collections.sep.sesam.plugins.module_utils._host.answer import answer
+
+
+def main():
+    # no_log: no line in the host's syslog for a look that changes nothing.
+    module = AnsibleModule(argument_spec=_arguments.RESOLVE, supports_check_mode=True, no_log=True)
+    module.exit_json(**answer("resolve", module.params))
+
+
+if __name__ == "__main__":
+    main()

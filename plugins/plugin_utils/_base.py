@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the action plugins share: options checked, inputs read, the host asked. Private to this collection."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import os
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.sep.sesam.plugins.module_utils import _arguments
+from ansible_collections.sep.sesam.plugins.plugin_utils import _inputs, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
+
+Options = dict[str, t.Any]
+Result = dict[str, t.Any]
+
+
+class HostFailed(Exception):
+    """The module did not answer; C(result) is what Ansible made of that."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.get("msg", ""))
+        self.result = result
+
+
+class SesamAction(ActionBase):  # type: ignore[misc]
+    """An action that asks one question of the host and makes a result of the answer."""
+
+    ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]]
+
+    @abc.abstractmethod
+    def answer(self, options: Options, task_vars: dict[str, t.Any]) -> Result:
+        """The result of the task."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
+        """Run the task; every refusal becomes a failed result, never a traceback."""
+        result: Result = super().run(tmp, task_vars)
+        try:
+            result.update(self.answer(self._options(), task_vars or {}))
+        except Refused as exc:
+            result.update(failed=True, changed=False, msg=_report.refusal(exc.findings),
+                          findings=_report.findings_as_data(exc.findings))
+        except HostFailed as exc:
+            result.update(exc.result)
+        return result
+
+    def _options(self) -> Options:
+        """The options as the argument spec wants them; no message repeats the value of a secret one."""
+        try:
+            _validation, options = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+        except AnsibleActionFail as exc:
+            raise AnsibleActionFail(self._without_secrets(str(exc))) from None
+        return options
+
+    def _without_secrets(self, message: str) -> str:
+        secrets = (str(self._task.args[name]) for name, entry in self.ARGUMENTS.items()
+                   if entry.get("no_log") and self._task.args.get(name))
+        for secret in secrets:
+            message = message.replace(secret, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
+        return message
+
+    def read(self, option: str, options: Options) -> _inputs.Input:
+        """The content of an option that holds content or a path."""
+        return _inputs.read(option, options[option], self._read_file)
+
+    def read_if_given(self, option: str, options: Options) -> _inputs.Input | None:
+        """The same for an option that may be absent."""
+        return self.read(option, options) if options[option] else None
+
+    def _read_file(self, path: str) -> bytes:
+        """A file found like those of C(copy); a vault-encrypted one is decrypted in memory, never on disk."""
+        try:
+            found = self._find_needle("files", os.path.expanduser(path))
+            if not os.path.isfile(found):
+                raise IsADirectoryError(f"{found} is not a regular file.")
+            content, _is_plain = self._loader._get_file_contents(found)
+        except AnsibleError as exc:
+            raise FileNotFoundError(str(exc)) from exc
+        return t.cast(bytes, content)
+
+    def ask_host(self, task_vars: dict[str, t.Any], **arguments: t.Any) -> Result:
+        """Run the module of the same name on the host.
+
+        :raises HostFailed: it did not run.
+        :raises Refused: it did nothing, and says why.
+        """
+        # As they were given: the host expands its own paths.
+        given = {name: self._task.args[name] for name in _arguments.INSTALLATION if name in self._task.args}
+        answer: Result = self._execute_module(
+            module_name=f"sep.sesam.{self._task.action.rpartition('.')[2]}",
+            module_args={**given, **arguments}, task_vars=task_vars)
+        if "refused" not in answer:
+            raise HostFailed(answer)
+        return answer
+
+    @contextlib.contextmanager
+    def pipelining(self) -> t.Iterator[None]:
+        """Pipeline the module, whatever is configured: without, its arguments lie on the host's disk in clear."""
+        try:
+            before = self._connection.get_option("pipelining")
+        except (KeyError, AttributeError, ValueError):
+            yield  # This kind of connection has no such option.
+            return
+        self._connection.set_option("pipelining", True)
+        try:
+            yield
+        finally:
+            self._connection.set_option("pipelining", before)
+
+    def refuse_to_expose_a_key(self, options: Options) -> None:
+        """Refuse to send a key where Ansible would write it to the host's disk or might print it."""
+        reasons = []
+        if constants.DEFAULT_DEBUG:
+            reasons.append("ANSIBLE_DEBUG is on")
+        if constants.DEFAULT_KEEP_REMOTE_FILES:
+            reasons.append("ANSIBLE_KEEP_REMOTE_FILES is on")
+        elif not self._is_pipelining_enabled("new"):
+            reasons.append(self._why_no_pipelining())
+        if reasons and not options["allow_key_exposure"]:
+            raise Refused(Finding(
+                "key-exposure", "place", "error",
+                f"The private key would be written to the host's disk or could be printed: {'; '.join(reasons)}.",
+                "Mend that, or set allow_key_exposure: true."))
+
+    def _why_no_pipelining(self) -> str:
+        become = self._connection.become
+        if become is not None and become.name == "su":
+            return "modules cannot be pipelined through become method su"
+        return f"the connection {self._connection.transport} cannot pipeline modules"

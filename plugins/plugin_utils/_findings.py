@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings: what was seen, what was wanted, and what mends it. Private to this collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+Level = t.Literal["error", "warning", "info"]
+Subject = t.Literal["wanted", "place", "current"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One finding. C(subject): the pair handed in, the place where it goes, or what is there now."""
+
+    id: str
+    subject: Subject
+    level: Level
+    message: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.message}{' ' if self.fix else ''}{self.fix}"
+
+
+class Refused(Exception):
+    """Nothing was touched, for the reasons that its findings name."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__("; ".join(str(finding) for finding in findings))
+        self.findings = list(findings)
+
+
+def errors(findings: t.Iterable[Finding]) -> list[Finding]:
+    """Those findings that forbid a replacement."""
+    return [finding for finding in findings if finding.level == "error"]
+
+
+def printable(text: str) -> str:
+    """Text from a certificate or a host without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

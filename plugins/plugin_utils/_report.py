@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Results in words and as plain data: what a module returns, its diff, and the message of a failure.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
+from ansible_collections.sep.sesam.plugins.plugin_utils._verdict import Seen, Verdict
+
+# What to look at when a step failed.
+_ADVICE = {
+    "stop": "Find out on the host why `{sm_main} stop rmi` does not end rmi, then run this again.",
+    "place": "Mend what the reason names, then run this again.",
+    "start": "Run `{sm_main} start rmi` on the host and read what it says and {log}, then run this again.",
+    "served": "Read {log} on the host. Is there another source (-z and -k, gv_ro_ssl, SESAM_SSL_CERT), is the start "
+              "slower than start_timeout, is the port right? Then run this again.",
+    "log_line": "If the log is elsewhere, set log_file; if this server does not write the line, set log_check: warn.",
+    "recover": "Bring the server up by hand; the old pair is in the backup that the journal names.",
+}
+
+
+def findings_as_data(findings: t.Iterable[Finding]) -> list[dict[str, str]]:
+    """Findings as plain data."""
+    return [dataclasses.asdict(finding) for finding in findings]
+
+
+def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
+    """What was seen on a host and what it means, as plain data without raw certificates."""
+    told = {"state": verdict.state, "reason": verdict.reason, "repair": verdict.repair,
+            "findings": findings_as_data(verdict.findings)}
+    answer = seen.answer
+    if answer["installation"] is None:
+        return told
+    disk, rmi, served, log = (answer[part] for part in ("disk", "rmi", "served", "log"))
+    certificate = {name: value for name, value in disk["certificate"].items() if name != "chain"}
+    return dict(
+        told,
+        installation=answer["installation"],
+        on_disk={
+            "certificate": dict(certificate, chain=[_certificates.facts(c) for c in seen.on_disk]),
+            "private_key": disk["private_key"],
+            "works": disk["works"],
+            "reason": printable(disk["reason"]),
+        },
+        rmi=rmi,
+        served=dict(served, reason=printable(served["reason"]), chain=[_certificates.facts(c) for c in seen.served]),
+        log=log,
+    )
+
+
+def difference(before: Seen, after: dict[str, str]) -> dict[str, str]:
+    """The diff of a pair: what was on disk, and what is (or would be) there."""
+    return {
+        "before_header": "HTTPS certificate of rmi",
+        "after_header": "HTTPS certificate of rmi",
+        "before": _as_text(on_disk_in_words(before)),
+        "after": _as_text(after),
+    }
+
+
+def on_disk_in_words(seen: Seen) -> dict[str, str]:
+    """The pair on disk for a diff; of the key its form and mode alone."""
+    key = seen.answer["disk"]["private_key"]
+    return pair_in_words(seen.on_disk, key.get("form") or key["status"], key.get("mode", ""))
+
+
+def pair_in_words(chain: t.Sequence[t.Any], key_form: str, key_mode: str) -> dict[str, str]:
+    """A pair for a diff."""
+    words = {"certificate": "absent"}
+    if chain:
+        facts = _certificates.facts(chain[0])
+        words = {name: facts[name] for name in ("subject", "issuer", "not_before", "not_after", "fingerprint_sha256")}
+        words["names"] = ", ".join(facts["names"]) or "none"
+        words["chain"] = " > ".join(_certificates.facts(c)["subject"] for c in chain)
+    return {**words, "private key": f"{key_form} {key_mode}".strip()}
+
+
+def _as_text(words: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\n" for name, value in words.items())
+
+
+def refusal(findings: t.Iterable[Finding]) -> str:
+    """The message when nothing was touched."""
+    return "Nothing was touched. " + " ".join(str(finding) for finding in findings if finding.level == "error")
+
+
+def failure(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:
+    """The message when a step failed: which, why, what is served now, the log, what to do next."""
+    failed, installation = answer["failure"], after.answer["installation"]
+    lines = [f"The certificate was not replaced. Step {failed['step']} failed: {_sentence(failed['reason'])}"]
+    lines.append(_the_way_back(failed.get("way_back", ""), answer["backup"], before, after))
+    log = failed.get("log_since", "")
+    lines.append("Log since the stop:" if log else "The log has nothing new since the stop.")
+    lines += [f"  {line}" for line in log.splitlines()]
+    advice = _ADVICE.get(failed["step"], "Mend what the reason names, then run this again.")
+    lines.append("What to do: " + advice.format(sm_main=installation["sm_main"], log=installation["log_files"][0]))
+    return "\n".join(lines)
+
+
+def _the_way_back(reason: str, backup: str | None, before: Seen, after: Seen) -> str:
+    now = _served_in_words(after)
+    if not reason:
+        is_as_before = before.served[:1] == after.served[:1]
+        return f"{'As before' if is_as_before else 'Rolled back'}: {now}"
+    where = f" The old pair is in {backup}." if backup else ""
+    return f"THE WAY BACK FAILED TOO: {_sentence(reason)} Now {now}{where} The next run tries the way back again."
+
+
+def _served_in_words(seen: Seen) -> str:
+    if not seen.served:
+        return f"nothing is served ({_sentence(seen.answer['served']['reason']).rstrip('.')})."
+    facts = _certificates.facts(seen.served[0])
+    return (f"the port serves {facts['subject']}, until {facts['not_after']}, "
+            f"SHA-256 {facts['fingerprint_sha256']}.")
+
+
+def _sentence(text: str) -> str:
+    return printable(text).rstrip(".") + "."

@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one judge: from what a host answered to a state, its findings and the smallest repair.
+
+Takes plain data and certificates, knows neither Ansible nor the host. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from cryptography import x509
+
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
+
+# How far from the start of its process a certificate may begin and still pass for one made at that start.
+_AT_THE_START = 600.0
+
+State = t.Literal[
+    "not_installed", "unknown", "interrupted", "stopped", "not_answering", "plain_http", "half_pair", "broken_pair",
+    "fallback_generated", "unknown_certificate", "stale_process", "file_drift", "expired", "in_sync",
+]
+Repair = t.Literal["install", "become", "recover", "start", "reconfigure", "restart", "replace", "none"]
+Found = t.Optional[tuple[State, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The certificate that a server shall serve: its fingerprint, and its chain where that is known."""
+
+    fingerprint: str
+    chain: list[x509.Certificate] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What the host code answered, its certificates parsed."""
+
+    answer: dict[str, t.Any]
+    on_disk: list[x509.Certificate]
+    served: list[x509.Certificate]
+
+    @classmethod
+    def of(cls, answer: dict[str, t.Any]) -> Seen:
+        """Take the answer of C(gather)."""
+        disk, served = answer.get("disk"), answer.get("served")
+        return cls(
+            answer,
+            _certificates.from_base64(disk["certificate"].get("chain", [])) if disk else [],
+            _certificates.from_base64(served["chain"]) if served else [],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A state, why it is this one, the smallest repair, and everything worth knowing."""
+
+    state: State
+    reason: str
+    repair: Repair
+    findings: list[Finding]
+
+
+def judge(seen: Seen, wanted: Wanted | None = None) -> Verdict:
+    """Judge a host. Times are taken from the host's own clock, which the answer carries."""
+    state, reason = _state(seen, wanted)
+    return Verdict(state, reason, _repair(state, seen, wanted), _findings(state, reason, seen))
+
+
+def _state(seen: Seen, wanted: Wanted | None) -> tuple[State, str]:
+    """The first state that matches, and the reason in a sentence."""
+    for question in (_not_reachable, _not_running, _not_whole, _served_is_not_on_disk):
+        if found := question(seen):
+            return found
+    return _not_as_wanted(seen, wanted) or ("in_sync", "The port serves the certificate on disk.")
+
+
+def _not_reachable(seen: Seen) -> Found:
+    answer = seen.answer
+    if answer["installation"] is None:
+        return "not_installed", f"SEP sesam was not found: {printable(answer['not_installed'])}."
+    if hidden := [name for name, file in _files(seen) if file["status"] == "no_permission"]:
+        return "unknown", f"There is no permission to read the {' and the '.join(hidden)} in place."
+    if answer["rmi"]["is_running"] is None:
+        sm_main = answer["installation"]["sm_main"]
+        return "unknown", f"Nobody listens on port {answer['rmi']['port']}, and {sm_main} cannot be asked."
+    if journal := answer["journal"]:
+        run = journal["run"]
+        return "interrupted", f"The run {run['id']} by {printable(run['by'])} was interrupted in a replacement."
+    return None
+
+
+def _not_running(seen: Seen) -> Found:
+    rmi, served = seen.answer["rmi"], seen.answer["served"]
+    if not rmi["is_running"]:
+        return "stopped", f"rmi does not run and nobody listens on port {rmi['port']}."
+    if served["status"] == "plain_http":
+        return "plain_http", f"Port {rmi['port']} answers without TLS."
+    if not seen.served:
+        return "not_answering", f"Port {rmi['port']} does not answer with TLS: {printable(served['reason'])}."
+    return None
+
+
+def _not_whole(seen: Seen) -> Found:
+    disk = seen.answer["disk"]
+    there = [name for name, file in _files(seen) if file["status"] != "absent"]
+    if len(there) == 1:
+        return "half_pair", f"Only the {there[0]} is in place."
+    if there and not disk["works"]:
+        return "broken_pair", f"The pair in place cannot work: {printable(disk['reason'])}."
+    return None
+
+
+def _served_is_not_on_disk(seen: Seen) -> Found:
+    if seen.on_disk and seen.served[0] == seen.on_disk[0]:
+        return None
+    subject = _certificates.facts(seen.served[0])["subject"]
+    if _is_generated(seen):
+        return "fallback_generated", f"The port serves a certificate that rmi made itself at its start: {subject}."
+    if not seen.on_disk or not _is_newer_than_process(seen):
+        return "unknown_certificate", f"The port serves a certificate that is not in the default location: {subject}."
+    return "stale_process", f"The files in place are newer than the process, which still serves {subject}."
+
+
+def _not_as_wanted(seen: Seen, wanted: Wanted | None) -> Found:
+    if wanted and not _is_wanted(seen, wanted):
+        return "file_drift", "The certificate on disk is not the wanted one."
+    if _is_key_open(seen):
+        mode = seen.answer["disk"]["private_key"]["mode"]
+        return "file_drift", f"The private key in place has mode {mode}: others than its owner can read it."
+    ends = seen.on_disk[0].not_valid_after_utc
+    if ends.timestamp() < seen.answer["clock"]:
+        return "expired", f"The certificate in service ended on {_certificates.in_utc(ends)}."
+    return None
+
+
+def _files(seen: Seen) -> list[tuple[str, dict[str, t.Any]]]:
+    disk = seen.answer["disk"]
+    return [("certificate", disk["certificate"]), ("private key", disk["private_key"])]
+
+
+def _is_wanted(seen: Seen, wanted: Wanted) -> bool:
+    """The whole chain where it is known, since a missing intermediate is a difference too."""
+    if wanted.chain is not None:
+        return seen.on_disk == wanted.chain
+    return bool(seen.on_disk) and _certificates.fingerprint(seen.on_disk[0]) == wanted.fingerprint
+
+
+def _is_generated(seen: Seen) -> bool:
+    """Inferred: self-signed, in no source, and valid from about the start of the process."""
+    started = seen.answer["rmi"]["started"]
+    begins = seen.served[0].not_valid_before_utc.timestamp()
+    near = started is not None and abs(begins - started) < _AT_THE_START
+    return near and _certificates.is_self_signed(seen.served[0])
+
+
+def _is_newer_than_process(seen: Seen) -> bool:
+    started = seen.answer["rmi"]["started"]
+    return started is None or any(file.get("changed", 0) > started for name, file in _files(seen))
+
+
+def _is_key_open(seen: Seen) -> bool:
+    return bool(int(seen.answer["disk"]["private_key"].get("mode", "0"), 8) & 0o077)
+
+
+_REPAIRS: dict[State, Repair] = {
+    "not_installed": "install",
+    "unknown": "become",
+    "interrupted": "recover",
+    "stopped": "start",
+    "plain_http": "reconfigure",
+    "in_sync": "none",
+}
+
+
+def _repair(state: State, seen: Seen, wanted: Wanted | None) -> Repair:
+    """A restart is enough where the files in place are whole and wanted."""
+    if state in _REPAIRS:
+        return _REPAIRS[state]
+    is_server_behind = state in ("stale_process", "fallback_generated", "unknown_certificate", "not_answering")
+    is_disk_right = seen.answer["disk"]["works"] and (wanted is None or _is_wanted(seen, wanted))
+    return "restart" if is_server_behind and is_disk_right else "replace"
+
+
+# State -> id and fix of the finding that tells it.
+_TOLD: dict[State, tuple[str, str]] = {
+    "interrupted": ("interrupted-replacement", "Run the role or sesam_cert_replace: it undoes or finishes it first."),
+    "not_answering": ("not-answering", "Look into sm_gui_server.log, then run `sm_main stop rmi; sm_main start rmi`."),
+    "plain_http": ("plain-http", "Switch HTTPS on in the settings of the REST server."),
+    "half_pair": ("half-pair", "Run the role with the certificate and its key: both files are placed together."),
+    "broken_pair": ("source-broken", "Run the role with the certificate and its key: it places PKCS#8."),
+    "fallback_generated": ("fallback-generated", "Run the role with the certificate and its key."),
+    "unknown_certificate": ("unknown-certificate", "Look for -z and -k, gv_ro_ssl and SESAM_SSL_CERT on the host."),
+    "stale_process": ("stale-process", "Restart rmi: sesam_cert_replace does it when the files are right."),
+    "expired": ("expired", "Run the role with a new certificate."),
+}
+
+
+def _findings(state: State, reason: str, seen: Seen) -> list[Finding]:
+    findings = []
+    if state in _TOLD:
+        id, fix = _TOLD[state]
+        findings.append(Finding(id, "current", "warning" if state == "stale_process" else "error", reason, fix))
+    if seen.answer["installation"] is None:
+        return findings
+    if _is_key_open(seen):
+        mode = seen.answer["disk"]["private_key"]["mode"]
+        findings.append(Finding(
+            "key-permissions", "current", "error", f"The private key in place has mode {mode}.",
+            "Run the role: it sets 0600. Who could read the key has it: consider a new one."))
+    return findings + _chain_findings(seen)
+
+
+def _chain_findings(seen: Seen) -> list[Finding]:
+    served = seen.answer["served"]
+    if not seen.served or not seen.on_disk or seen.served[0] != seen.on_disk[0]:
+        return []
+    if not served["chain_seen"]:
+        return [Finding("served-chain-not-seen", "current", "info",
+                        f"The port speaks {served['protocol']} alone, in which only the leaf can be seen.")]
+    if seen.served != seen.on_disk:
+        return [Finding("served-chain", "current", "warning",
+                        f"The port sends {len(seen.served)} certificates, the file in place has {len(seen.on_disk)}.",
+                        "If the file is newer than the process, restart rmi. A server may leave out the root.")]
+    return []
+

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands of the workbench, each named as its target in the Makefile."""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+
+from . import commands, lint, matrix, package, sanity, tree, venvs
+
+
+def demo(*arguments: str) -> None:
+    """Show the main job on the embedded stand-in."""
+    venv = venvs.main_venv("demo")
+    commands.become([venv.python, tree.ROOT / "tests" / "demo" / "demo.py", *arguments], env=venv.environment())
+
+
+def test(*arguments: str) -> None:
+    """Run every test, or those that arguments for pytest pick."""
+    venv = venvs.main_venv("demo", "test")
+    matrix.ensure()
+    os.chdir(tree.ROOT)
+    commands.become([venv.bin / "pytest", "-n", "auto", "--dist", "worksteal", *arguments], env=venv.environment())
+
+
+def build() -> None:
+    """Build the tarball and say where it is."""
+    commands.say(str(package.build()))
+
+
+COMMANDS: dict[str, t.Callable[..., None]] = {
+    "build": build,
+    "clean": tree.clean,
+    "demo": demo,
+    "lint": lint.lint,
+    "sanity": sanity.sanity,
+    "test": test,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; what stops it is told without a traceback."""
+    if not arguments or arguments[0] not in COMMANDS:
+        commands.say(f"usage: workbench {{{','.join(COMMANDS)}}}")
+        return 2
+    try:
+        COMMANDS[arguments[0]](*arguments[1:])
+    except commands.WorkbenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
