@@ -13,10 +13,11 @@ import uuid
 
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates, _preflight, _report, _verdict
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 _SENT_AS_GIVEN = ("log_check", "start_timeout", "stop_timeout", "lock_timeout", "keep_backups", "owner", "group",
                   "start_stopped")
+_RETURNED_AS_ANSWERED = ("changed", "action", "recovered", "steps", "downtime", "backup", "log_line")
 _PLACING = ("replaced", "placed")
 
 
@@ -35,27 +36,26 @@ class ActionModule(_base.SesamAction):
         return self._result(answer, pair)
 
     def _result(self, answer: _base.Result, pair: _preflight.WantedPair) -> _base.Result:
+        if "after" not in answer:
+            raise Refused(Finding(**answer["refused"]))
         wanted = _verdict.Wanted(_certificates.fingerprint(pair.leaf), pair.chain)
         before, after = _verdict.Seen.of(answer["before"]), _verdict.Seen.of(answer["after"])
         verdict = _verdict.judge(after, wanted)
-        result = {name: answer[name] for name in (
-            "changed", "action", "recovered", "steps", "downtime", "backup", "log_line")}
+        result = {name: answer[name] for name in _RETURNED_AS_ANSWERED}
         noticed = [*pair.findings, *(Finding(**finding) for finding in answer["findings"])]
-        result.update(
-            state=verdict.state,
-            repair=verdict.repair,
-            before=_report.situation(before, _verdict.judge(before, wanted)),
-            after=_report.situation(after, verdict),
-            certificate=_certificates.facts(pair.leaf),
-            findings=_report.findings_as_data([*noticed, *verdict.findings]),
-        )
+        result.update(state=verdict.state, repair=verdict.repair,
+                      findings=_report.findings_as_data([*noticed, *verdict.findings]))
         if self._task.diff:
             result["diff"] = self._diff(answer, before, after, pair)
+        # A failure is read by a person: its message says what matters, and the details would bury it.
         if answer["refused"]:
-            result.update(failed=True, msg=_report.refusal([Finding(**answer["refused"])]))
-        elif answer["failure"]:
-            result.update(failed=True, failed_step=answer["failure"]["step"], msg=_report.failure(answer, before, after))
-        return result
+            return dict(result, failed=True, msg=_report.refusal([Finding(**answer["refused"])]))
+        if answer["failure"]:
+            return dict(result, failed=True, failed_step=answer["failure"]["step"],
+                        msg=_report.failure(answer, before, after))
+        return dict(result, certificate=_certificates.facts(pair.leaf),
+                    before=_report.situation(before, _verdict.judge(before, wanted)),
+                    after=_report.situation(after, verdict))
 
     def _diff(self, answer: _base.Result, before: _verdict.Seen, after: _verdict.Seen,
               pair: _preflight.WantedPair) -> dict[str, str]:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates, _preflight, _report, _verdict
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 _FINGERPRINT = re.compile(r"(?:SHA256[:= ])?\s*((?:[0-9a-fA-F]{2}:?){32})\s*")
 
@@ -23,7 +24,10 @@ class ActionModule(_base.SesamAction):
     def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """One call on the host, which changes nothing."""
         wanted = self._wanted(options)
-        seen = _verdict.Seen.of(self.ask_host(task_vars))
+        answer = self.ask_host(task_vars)
+        if answer["refused"]:
+            raise Refused(Finding(**answer["refused"]))
+        seen = _verdict.Seen.of(answer)
         return dict(_report.situation(seen, _verdict.judge(seen, wanted)), changed=False)
 
     def _wanted(self, options: _base.Options) -> _verdict.Wanted | None:

@@ -8,7 +8,11 @@ Private to this collection. What each option means stands in the documentation o
 documentation fragment C(installation). Runs on the host too, so it is Python 3.6.
 """
 
-INSTALLATION = {
+import typing as t
+
+Arguments = t.Dict[str, t.Dict[str, t.Any]]
+
+INSTALLATION: Arguments = {
     "sesam2000_ini": {"type": "path", "default": "/etc/sesam2000.ini"},
     "sesam_var": {"type": "path"},
     "sm_main": {"type": "path"},
@@ -18,13 +22,13 @@ INSTALLATION = {
 }
 
 # An option is a secret when it *can* hold the text of a key: a certificate file may carry one.
-RESOLVE = dict(
+RESOLVE: Arguments = dict(
     INSTALLATION,
     wanted={"type": "str", "no_log": True},
     chain={"type": "str", "no_log": True},
 )
 
-REPLACE = dict(
+REPLACE: Arguments = dict(
     INSTALLATION,
     certificate={"type": "str", "required": True, "no_log": True},
     private_key={"type": "str", "required": True, "no_log": True},

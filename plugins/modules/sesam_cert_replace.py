@@ -30,8 +30,9 @@ options:
   certificate:
     description:
       - The certificate, with its chain if it has one, in any order.
-      - The path of a PEM file on the controller, or its content. A file is found like those of
-        M(ansible.builtin.copy) and may be encrypted with Ansible Vault.
+      - The path of a PEM file on the controller, or its content.
+      - A file is found like those of M(ansible.builtin.copy), else relative to where the command is run. It may be
+        encrypted with Ansible Vault.
     type: str
     required: true
   private_key:
@@ -146,15 +147,15 @@ repair:
   sample: none
 before:
   description: What was found, in the shape that M(sep.sesam.sesam_cert_resolve) returns.
-  returned: when the host was asked
+  returned: success
   type: dict
 after:
   description: What was left, in the same shape.
-  returned: when the host was asked
+  returned: success
   type: dict
 certificate:
   description: The facts of the wanted certificate.
-  returned: when the host was asked
+  returned: success
   type: dict
   sample:
     subject: CN=backup.example.com
@@ -174,7 +175,8 @@ steps:
   type: list
   elements: dict
 downtime:
-  description: Seconds from the stop until the port served the new certificate, V(null) if it was not stopped.
+  description: Seconds from the stop until the port served the new certificate, or after a failure the old one; V(null)
+      if C(rmi) was not stopped.
   returned: when the host was asked
   type: float
   sample: 21.4

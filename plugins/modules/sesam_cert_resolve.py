@@ -25,7 +25,8 @@ options:
     description:
       - The certificate that the server shall serve.
       - The path of a PEM file on the controller, its content, or a SHA-256 fingerprint in hexadecimal.
-      - A file is found like those of M(ansible.builtin.copy) and may be encrypted with Ansible Vault.
+      - A file is found like those of M(ansible.builtin.copy), else relative to where the command is run. It may be
+        encrypted with Ansible Vault.
     type: str
   chain:
     description:

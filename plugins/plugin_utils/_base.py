@@ -14,7 +14,6 @@ import typing as t
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import _inputs, _report
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
@@ -34,7 +33,7 @@ class HostFailed(Exception):
 class SesamAction(ActionBase):  # type: ignore[misc]
     """An action that asks one question of the host and makes a result of the answer."""
 
-    ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]]
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Mapping[str, t.Any]]]
 
     @abc.abstractmethod
     def answer(self, options: Options, task_vars: dict[str, t.Any]) -> Result:
@@ -58,7 +57,7 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             _validation, options = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         except AnsibleActionFail as exc:
             raise AnsibleActionFail(self._without_secrets(str(exc))) from None
-        return options
+        return t.cast(Options, options)
 
     def _without_secrets(self, message: str) -> str:
         secrets = (str(self._task.args[name]) for name, entry in self.ARGUMENTS.items()
@@ -76,21 +75,30 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         return self.read(option, options) if options[option] else None
 
     def _read_file(self, path: str) -> bytes:
-        """A file found like those of C(copy); a vault-encrypted one is decrypted in memory, never on disk."""
+        """A file of the controller; a vault-encrypted one is decrypted in memory, never on disk."""
         try:
-            found = self._find_needle("files", os.path.expanduser(path))
+            found = self._find_file(os.path.expanduser(path))
             if not os.path.isfile(found):
-                raise IsADirectoryError(f"{found} is not a regular file.")
+                raise IsADirectoryError(f"{found} is no regular file")
             content, _is_plain = self._loader._get_file_contents(found)
         except AnsibleError as exc:
-            raise FileNotFoundError(str(exc)) from exc
+            raise OSError(" ".join(str(exc).split())) from exc
         return t.cast(bytes, content)
+
+    def _find_file(self, path: str) -> str:
+        """Found like the files of C(copy), else where the command is run: a playbook of a collection is not near."""
+        try:
+            return t.cast(str, self._find_needle("files", path))
+        except AnsibleError:
+            if not os.path.exists(path):
+                raise FileNotFoundError(
+                    f"it is not there, neither where copy looks for files nor in {os.getcwd()}") from None
+            return os.path.abspath(path)
 
     def ask_host(self, task_vars: dict[str, t.Any], **arguments: t.Any) -> Result:
         """Run the module of the same name on the host.
 
         :raises HostFailed: it did not run.
-        :raises Refused: it did nothing, and says why.
         """
         # As they were given: the host expands its own paths.
         given = {name: self._task.args[name] for name in _arguments.INSTALLATION if name in self._task.args}

@@ -13,13 +13,12 @@ import base64
 import datetime
 import typing as t
 
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
+from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
-from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
 
 
 def load(source: Input) -> list[x509.Certificate]:

@@ -53,8 +53,9 @@ def read(option: str, value: str, read_file: FileReader) -> Input:
     try:
         return _bounded(Input(read_file(value), f"{option} ({printable(value)})"))
     except OSError as exc:
-        raise _refused("input-missing", f"{option}: {printable(str(exc))}",
-                       "Give the path of a file on the controller, absolute or relative to the playbook.") from exc
+        raise _refused("input-missing", f"{option}: {printable(value)}: {printable(str(exc)).rstrip('.')}.",
+                       "Give the path of a file on the controller, absolute or relative to where the command is run.",
+                       ) from exc
 
 
 def _content_in(value: str) -> bytes | None:

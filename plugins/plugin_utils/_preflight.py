@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from cryptography import x509
-
 from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _keys
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
+from cryptography import x509
 
 
 @dataclasses.dataclass(frozen=True)

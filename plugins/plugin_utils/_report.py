@@ -110,7 +110,7 @@ def _the_way_back(reason: str, backup: str | None, before: Seen, after: Seen) ->
     now = _served_in_words(after)
     if not reason:
         is_as_before = before.served[:1] == after.served[:1]
-        return f"{'As before' if is_as_before else 'Rolled back'}: {now}"
+        return f"Rolled back: {now}{' This is the certificate that was served before.' if is_as_before else ''}"
     where = f" The old pair is in {backup}." if backup else ""
     return f"THE WAY BACK FAILED TOO: {_sentence(reason)} Now {now}{where} The next run tries the way back again."
 

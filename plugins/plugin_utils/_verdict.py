@@ -12,10 +12,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from cryptography import x509
-
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
+from cryptography import x509
 
 # How far from the start of its process a certificate may begin and still pass for one made at that start.
 _AT_THE_START = 600.0
@@ -25,7 +24,7 @@ State = t.Literal[
     "fallback_generated", "unknown_certificate", "stale_process", "file_drift", "expired", "in_sync",
 ]
 Repair = t.Literal["install", "become", "recover", "start", "reconfigure", "restart", "replace", "none"]
-Found = t.Optional[tuple[State, str]]
+Found = tuple[State, str] | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ accepts, and every connection has a thread of its own, so that a client that sta
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -167,15 +168,21 @@ class Server:
     def leave(self, code: int) -> t.NoReturn:
         """End the process now; the temporary folder goes with it."""
         self._leaving.acquire()  # held for ever: only one thread may leave
+        self._close()
         pairs.forget(self.home)
         os._exit(code)
 
-    def terminated(self) -> t.NoReturn:
-        """The end by SIGTERM: the port closes at once, the process after its delay."""
+    def _close(self) -> None:
+        """Close the port. Left to the kernel, that would come a moment after the process seems to be gone."""
         self._ending.set()
         if self.listener is not None:
-            self.listener.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it was closed before
+                self.listener.shutdown(socket.SHUT_RDWR)
             self.listener.close()
+
+    def terminated(self) -> t.NoReturn:
+        """The end by SIGTERM: the port closes at once, the process after its delay."""
+        self._close()
         try:
             time.sleep(float(state.take(self.home.folder, "end")["stop_delay"]))
             self.log.line("REST server ends")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import os
 import platform
 import subprocess
@@ -45,9 +46,9 @@ def find(version: str) -> Path | None:
 def _candidates(version: str) -> t.Iterator[Path]:
     name = f"python{version}"
     on_path = (Path(folder) / name for folder in os.get_exec_path())
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    pyenv = glob.escape(os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv"))
     yield from (path for path in on_path if os.access(path, os.X_OK))
-    yield from sorted(pyenv.glob(f"versions/*/bin/{name}"))
+    yield from map(Path, sorted(glob.glob(f"{pyenv}/versions/*/bin/{name}")))
 
 
 def _probe(path: Path, code: str) -> Interpreter | None:

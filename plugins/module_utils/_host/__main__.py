@@ -10,7 +10,7 @@ import sys
 from .answer import answer
 
 
-def main():  # type: () -> int
+def main() -> int:
     """Read the parameters from standard input, write the answer to standard output."""
     if sys.argv[1:] not in (["resolve"], ["replace"]):
         sys.stderr.write("usage: python3 -m _host resolve|replace < parameters.json\n")
@@ -22,4 +22,4 @@ def main():  # type: () -> int
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main())  # pylint: disable=ansible-bad-function

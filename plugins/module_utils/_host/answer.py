@@ -9,7 +9,7 @@ from . import refusal
 # The program is also run by hand and as a subprocess: python -m _host resolve < parameters.json
 
 
-def answer(question, parameters):  # type: (str, dict) -> dict
+def answer(question: str, parameters: dict) -> dict:
     """Answer C(resolve) or C(replace).
 
     The answer always has C(refused): C(None), or a finding (id, subject, level, message, fix) that says
@@ -23,13 +23,13 @@ def answer(question, parameters):  # type: (str, dict) -> dict
         return {"changed": False, "refused": refusal.from_os_error(exc).finding()}
 
 
-def _ask(question, parameters):  # type: (str, dict) -> dict
+def _ask(question: str, parameters: dict) -> dict:
     try:
         import ssl  # noqa: F401
     except ImportError:
         raise refusal.Refused(
             "python-without-ssl", "The Python that runs on the host cannot do TLS: it has no ssl module.",
-            "Set ansible_python_interpreter to the system's own Python.")
+            "Set ansible_python_interpreter to the system's own Python.") from None
     # Imported here, not above: both need the ssl module that was just looked for.
     if question == "resolve":
         from . import gather

@@ -17,8 +17,8 @@ import typing as t
 class Unreadable(Exception):
     """The file could not be read. C(status) is C(absent), C(not_regular), C(too_large) or C(no_permission)."""
 
-    def __init__(self, status, reason):  # type: (str, str) -> None
-        super(Unreadable, self).__init__(reason)
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
         self.status = status
         self.reason = reason
 
@@ -30,8 +30,7 @@ class Contents(t.NamedTuple):
     stat: os.stat_result
 
 
-def read_regular(path, limit, follow_links=False, dir_fd=None):
-    # type: (str, int, bool, t.Optional[int]) -> Contents
+def read_regular(path: str, limit: int, follow_links: bool = False, dir_fd: t.Optional[int] = None) -> Contents:
     """Read a regular file of at most C(limit) bytes.
 
     :raises Unreadable: for anything else, with the reason in words.
@@ -52,8 +51,7 @@ def read_regular(path, limit, follow_links=False, dir_fd=None):
         os.close(descriptor)
 
 
-def open_regular(path, limit, follow_links=False, dir_fd=None):
-    # type: (str, int, bool, t.Optional[int]) -> int
+def open_regular(path: str, limit: int, follow_links: bool = False, dir_fd: t.Optional[int] = None) -> int:
     """Open a regular file of at most C(limit) bytes for reading and return its descriptor.
 
     :raises Unreadable: for anything else, with the reason in words.
@@ -62,7 +60,7 @@ def open_regular(path, limit, follow_links=False, dir_fd=None):
     try:
         descriptor = os.open(path, flags, dir_fd=dir_fd)
     except OSError as exc:
-        raise _unreadable(exc)
+        raise _unreadable(exc) from exc
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size <= limit:
         return descriptor
@@ -72,7 +70,7 @@ def open_regular(path, limit, follow_links=False, dir_fd=None):
     raise Unreadable("too_large", "it has %d bytes, more than the %d that are read" % (status.st_size, limit))
 
 
-def _unreadable(exc):  # type: (OSError) -> Unreadable
+def _unreadable(exc: OSError) -> Unreadable:
     if exc.errno in (errno.ENOENT, errno.ENOTDIR):
         return Unreadable("absent", "it does not exist")
     if exc.errno == errno.ELOOP:
@@ -84,7 +82,7 @@ def _unreadable(exc):  # type: (OSError) -> Unreadable
     raise exc
 
 
-def kind(mode):  # type: (int) -> str
+def kind(mode: int) -> str:
     """The kind of a file in words, from its C(st_mode)."""
     for test, word in ((stat.S_ISREG, "a regular file"), (stat.S_ISDIR, "a directory"),
                        (stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a FIFO"),
@@ -95,7 +93,7 @@ def kind(mode):  # type: (int) -> str
     return "something unknown"
 
 
-def sync_folder(path_or_fd):  # type: (t.Union[str, int]) -> None
+def sync_folder(path_or_fd: t.Union[str, int]) -> None:
     """Make renames and unlinks in a folder survive a power cut."""
     if isinstance(path_or_fd, int):
         os.fsync(path_or_fd)
@@ -107,8 +105,8 @@ def sync_folder(path_or_fd):  # type: (t.Union[str, int]) -> None
         os.close(descriptor)
 
 
-def write_new(name, content, mode=0o600, owner=None, dir_fd=None):
-    # type: (str, bytes, int, t.Optional[t.Tuple[int, int]], t.Optional[int]) -> None
+def write_new(name: str, content: bytes, mode: int = 0o600, owner: t.Optional[t.Tuple[int, int]] = None,
+              dir_fd: t.Optional[int] = None) -> None:
     """Write a file that must not exist yet: 0600 from its creation, owner and mode set last, fsynced."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, 0o600, dir_fd=dir_fd)
@@ -124,7 +122,7 @@ def write_new(name, content, mode=0o600, owner=None, dir_fd=None):
         os.close(descriptor)
 
 
-def remove(name, dir_fd=None):  # type: (str, t.Optional[int]) -> None
+def remove(name: str, dir_fd: t.Optional[int] = None) -> None:
     """Unlink a file if it is there."""
     try:
         os.unlink(name, dir_fd=dir_fd)

@@ -13,7 +13,7 @@ import socket
 import time
 import typing as t
 
-from . import layout, pair_files, processes, refusal, server_log, served, sm_main, state
+from . import layout, pair_files, processes, refusal, served, server_log, sm_main, state
 
 DEFAULT_PORT = 11401
 _LOOK_SECONDS = 10
@@ -34,7 +34,7 @@ class Rmi(t.NamedTuple):
     pid: t.Optional[int]
 
 
-def gather(parameters):  # type: (dict) -> dict
+def gather(parameters: dict) -> dict:
     """Answer the question C(resolve).
 
     C(installation), C(disk), C(rmi), C(served), C(log), C(journal), C(clock) and C(uid), as plain data;
@@ -47,7 +47,7 @@ def gather(parameters):  # type: (dict) -> dict
     return look(places, parameters)
 
 
-def look(places, parameters):  # type: (layout.Layout, dict) -> dict
+def look(places: layout.Layout, parameters: dict) -> dict:
     """The same for an installation that was found."""
     rmi = find_rmi(places, parameters)
     with pair_files.Folder(places.ssl_folder) as folder:
@@ -66,7 +66,7 @@ def look(places, parameters):  # type: (layout.Layout, dict) -> dict
     }
 
 
-def find_rmi(places, parameters):  # type: (layout.Layout, dict) -> Rmi
+def find_rmi(places: layout.Layout, parameters: dict) -> Rmi:
     """Find who listens on the port; sm_main is asked only when nobody does."""
     port = parameters.get("port") or DEFAULT_PORT
     wanted = parameters.get("address")
@@ -80,26 +80,26 @@ def find_rmi(places, parameters):  # type: (layout.Layout, dict) -> Rmi
     return Rmi(pid is not None, address, port, pid)
 
 
-def answers_on(listener, address):  # type: (processes.Listener, str) -> bool
+def answers_on(listener: processes.Listener, address: str) -> bool:
     """Whether a listening socket answers on an address or host name."""
     return listener.address in _UNSPECIFIED or listener.address in _addresses(address)
 
 
-def _addresses(name):  # type: (str) -> t.Set[str]
+def _addresses(name: str) -> t.Set[str]:
     try:
         return {str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError) as exc:
         raise refusal.Refused("address-unknown", "The host does not know the address %s: %s." % (name, exc),
-                              "Correct the option address; without it the address where rmi listens is taken.")
+                              "Correct the option address; without it the address where rmi listens is taken.") from exc
 
 
-def served_facts(seen):  # type: (served.Served) -> dict
+def served_facts(seen: served.Served) -> dict:
     """What a port answered, as plain data."""
     return dict(seen._asdict(), chain=[base64.b64encode(der).decode("ascii") for der in seen.chain])
 
 
-def log_facts(found, certificate, began):
-    # type: (t.Optional[t.Tuple[str, server_log.SetupLine]], str, t.Optional[float]) -> t.Optional[dict]
+def log_facts(found: t.Optional[t.Tuple[str, server_log.SetupLine]], certificate: str,
+              began: t.Optional[float]) -> t.Optional[dict]:
     """The success line as plain data, and whether it was written since the running process began."""
     if found is None:
         return None

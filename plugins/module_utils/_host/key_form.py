@@ -26,7 +26,7 @@ _BLOCK = re.compile(
 _SEQUENCE, _INTEGER, _OCTETS = 0x30, 0x02, 0x04
 
 
-def of(content):  # type: (bytes) -> str
+def of(content: bytes) -> str:
     """Name the form of the first private key in a file's content.
 
     A PKCS#8 structure under another label, or without any (DER), is not what the server reads: the name
@@ -50,12 +50,12 @@ def of(content):  # type: (bytes) -> str
     return form
 
 
-def of_der(der):  # type: (bytes) -> str
+def of_der(der: bytes) -> str:
     """Name the form of a private key in DER, by the kinds of its first members."""
     outer = _element(der, 0)
     if outer is None or outer[0] != _SEQUENCE:
         return NONE
-    tags = []
+    tags: t.List[int] = []
     position, end = outer[1], outer[2]
     while position < end and len(tags) < 3:
         element = _element(der, position)
@@ -74,7 +74,7 @@ def of_der(der):  # type: (bytes) -> str
     return NONE
 
 
-def _element(der, position):  # type: (bytes, int) -> t.Optional[t.Tuple[int, int, int]]
+def _element(der: bytes, position: int) -> t.Optional[t.Tuple[int, int, int]]:
     """Tag, start and end of the contents of the element at a position; None when it does not fit."""
     if position + 2 > len(der):
         return None

@@ -32,36 +32,36 @@ class Layout(t.NamedTuple):
     log_files: t.List[str]
 
     @property
-    def ini_folder(self):  # type: () -> str
+    def ini_folder(self) -> str:
         return os.path.join(self.sesam_var, "ini")
 
     @property
-    def ssl_folder(self):  # type: () -> str
+    def ssl_folder(self) -> str:
         return os.path.join(self.ini_folder, "ssl")
 
     @property
-    def certificate(self):  # type: () -> str
+    def certificate(self) -> str:
         return os.path.join(self.ssl_folder, CERTIFICATE_NAME)
 
     @property
-    def private_key(self):  # type: () -> str
+    def private_key(self) -> str:
         return os.path.join(self.ssl_folder, PRIVATE_KEY_NAME)
 
     @property
-    def state_folder(self):  # type: () -> str
+    def state_folder(self) -> str:
         return os.path.join(self.ini_folder, STATE_FOLDER_NAME)
 
     @property
-    def profile(self):  # type: () -> str
+    def profile(self) -> str:
         return os.path.join(self.ini_folder, "sesam2000.profile")
 
-    def facts(self):  # type: () -> dict
+    def facts(self) -> dict:
         """The places as plain data."""
         return {"sesam_var": self.sesam_var, "sm_main": self.sm_main, "ssl_folder": self.ssl_folder,
                 "log_files": self.log_files}
 
 
-def find(parameters):  # type: (dict) -> Layout
+def find(parameters: dict) -> Layout:
     """Find the installation from C(sesam2000_ini), C(sesam_var), C(sm_main) and C(log_file), given or not.
 
     :raises NotInstalled: there is no C(<SESAM_VAR>)/ini.
@@ -81,21 +81,21 @@ def find(parameters):  # type: (dict) -> Layout
     return Layout(sesam_var, _sm_main(parameters, named), _log_files(parameters, sesam_var))
 
 
-def _registry(path):  # type: (str) -> t.Tuple[t.Dict[str, str], str]
+def _registry(path: str) -> t.Tuple[t.Dict[str, str], str]:
     try:
         return sm_ini.read(path)[""], "it has no line SM_INI="
     except files.Unreadable as exc:
         return {}, exc.reason
 
 
-def _sm_main(parameters, named):  # type: (dict, t.Dict[str, str]) -> str
+def _sm_main(parameters: dict, named: t.Dict[str, str]) -> str:
     if parameters.get("sm_main"):
         return parameters["sm_main"]
     folder = named.get("SM_BIN_SESAM")
     return os.path.join(folder, "sm_main") if folder else USUAL_SM_MAIN
 
 
-def _log_files(parameters, sesam_var):  # type: (dict, str) -> t.List[str]
+def _log_files(parameters: dict, sesam_var: str) -> t.List[str]:
     if parameters.get("log_file"):
         return [parameters["log_file"]]
     folders = [os.path.join(sesam_var, "log", "lgc"), os.path.join(sesam_var, "log")]

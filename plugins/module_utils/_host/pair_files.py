@@ -34,6 +34,10 @@ class Copy(t.NamedTuple):
     owner: t.Tuple[int, int]
 
 
+# The files of a pair by their names; one that is missing is not there, or shall not be.
+Copies = t.Dict[str, Copy]
+
+
 class File(t.NamedTuple):
     """One file of a pair: C(status) is C(file), or why it could not be read as one."""
 
@@ -45,12 +49,12 @@ class File(t.NamedTuple):
     key_form: str = ""
 
     @property
-    def is_there(self):  # type: () -> bool
+    def is_there(self) -> bool:
         return self.status != "absent"
 
-    def facts(self):  # type: () -> dict
+    def facts(self) -> dict:
         """As plain data; the chain as base64 of DER."""
-        facts = {"status": self.status, "reason": self.reason}  # type: t.Dict[str, t.Any]
+        facts: t.Dict[str, t.Any] = {"status": self.status, "reason": self.reason}
         if self.stat is not None:
             facts.update(mode="%04o" % stat.S_IMODE(self.stat.st_mode), uid=self.stat.st_uid,
                          gid=self.stat.st_gid, changed=self.stat.st_ctime)
@@ -70,49 +74,49 @@ class Pair(t.NamedTuple):
     reason: str
 
     @property
-    def leaf(self):  # type: () -> t.Optional[bytes]
+    def leaf(self) -> t.Optional[bytes]:
         return self.certificate.chain[0] if self.certificate.chain else None
 
-    def facts(self):  # type: () -> dict
+    def facts(self) -> dict:
         return {"certificate": self.certificate.facts(), "private_key": self.private_key.facts(),
                 "works": self.works, "reason": self.reason}
 
 
-class Folder(object):
+class Folder:
     """An open folder that holds, or shall hold, a pair. A folder that does not exist holds none."""
 
-    def __init__(self, path):  # type: (str) -> None
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = None  # type: t.Optional[int]
+        self._descriptor: t.Optional[int] = None
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             pass
 
-    def close(self):  # type: () -> None
+    def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def __enter__(self):  # type: () -> Folder
+    def __enter__(self) -> "Folder":
         return self
 
-    def __exit__(self, *exc_info):  # type: (*object) -> None
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     # Reading
 
-    def read(self):  # type: () -> Pair
+    def read(self) -> Pair:
         """Read the pair in place and prove it."""
         return self._pair("")
 
-    def _pair(self, suffix):  # type: (str) -> Pair
+    def _pair(self, suffix: str) -> Pair:
         certificate = self._file(CERTIFICATE, suffix)
         private_key = self._file(PRIVATE_KEY, suffix)
         reason = _reason_not_to_work(certificate, private_key) or self._load(suffix)[1]
         return Pair(certificate, private_key, not reason, reason)
 
-    def _file(self, name, suffix):  # type: (str, str) -> File
+    def _file(self, name: str, suffix: str) -> File:
         try:
             if self._descriptor is None:
                 raise files.Unreadable("absent", "the folder %s does not exist" % self.path)
@@ -123,7 +127,7 @@ class Folder(object):
             return File(name, "file", "", read.stat, chain=_chain(read.content))
         return File(name, "file", "", read.stat, key_form=key_form.of(read.content))
 
-    def _load(self, suffix):  # type: (str) -> t.Tuple[t.Optional[ssl.SSLContext], str]
+    def _load(self, suffix: str) -> t.Tuple[t.Optional[ssl.SSLContext], str]:
         """Load the pair as a server would; the second value says why it cannot be."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
@@ -143,7 +147,7 @@ class Folder(object):
 
     # Writing
 
-    def make(self, owner):  # type: (t.Tuple[int, int]) -> None
+    def make(self, owner: t.Tuple[int, int]) -> None:
         """Make the folder if it does not exist."""
         if self._descriptor is None:
             os.mkdir(self.path, 0o755)
@@ -151,19 +155,19 @@ class Folder(object):
             os.fchown(self._descriptor, *owner)
             files.sync_folder(os.path.dirname(self.path))
 
-    def stage(self, pair):  # type: (t.Dict[str, Copy]) -> None
+    def stage(self, pair: Copies) -> None:
         """Write the files of a pair beside their places, ready to be renamed."""
         self.unstage()
         for name, copy in pair.items():
             files.write_new(name + _STAGED_SUFFIX, copy.content, copy.mode, copy.owner, self._descriptor)
 
-    def unstage(self):  # type: () -> None
+    def unstage(self) -> None:
         """Take away what a run left staged."""
         if self._descriptor is not None:
             for name in (CERTIFICATE, PRIVATE_KEY):
                 files.remove(name + _STAGED_SUFFIX, self._descriptor)
 
-    def rehearse(self):  # type: () -> str
+    def rehearse(self) -> str:
         """Prove the staged pair with a handshake in memory; the answer says why it fails, empty if it works."""
         pair = self._pair(_STAGED_SUFFIX)
         if not pair.works:
@@ -174,7 +178,7 @@ class Folder(object):
         shown = _handshake_in_memory(context)
         return "" if shown == pair.leaf else "a rehearsed handshake shows another certificate"
 
-    def place(self, pair):  # type: (t.Dict[str, Copy]) -> None
+    def place(self, pair: Copies) -> None:
         """Put the staged files of a pair in place; a file that the pair has not is taken away.
 
         In an order in which the disk holds, at any moment, the old pair, the new pair or no certificate,
@@ -191,12 +195,12 @@ class Folder(object):
                 files.remove(name, self._descriptor)
             files.sync_folder(self._descriptor)
 
-    def copies(self):  # type: () -> t.Dict[str, Copy]
+    def copies(self) -> Copies:
         """The files in place with their contents, owners and modes, byte by byte, whatever they hold.
 
         :raises refusal.Refused: one is there and is no regular file of a bounded size.
         """
-        found = {}  # type: t.Dict[str, Copy]
+        found: Copies = {}
         if self._descriptor is None:
             return found
         for name in (CERTIFICATE, PRIVATE_KEY):
@@ -206,11 +210,11 @@ class Folder(object):
                 if exc.status == "absent":
                     continue
                 raise refusal.Refused("backup-impossible", "%s/%s cannot be kept: %s." % (self.path, name, exc.reason),
-                                      "Look who made it, and move it away.")
+                                      "Look who made it, and move it away.") from exc
             found[name] = Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
         return found
 
-    def set_permissions(self, owner):  # type: (t.Tuple[int, int]) -> None
+    def set_permissions(self, owner: t.Tuple[int, int]) -> None:
         """Give the files in place their owner and modes."""
         for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
             descriptor = files.open_regular(name, SIZE_LIMIT, dir_fd=self._descriptor)
@@ -221,7 +225,7 @@ class Folder(object):
                 os.close(descriptor)
 
 
-def _chain(content):  # type: (bytes) -> t.List[bytes]
+def _chain(content: bytes) -> t.List[bytes]:
     """The certificates of a PEM file as DER; none when one of them is damaged."""
     try:
         return [base64.b64decode(b"".join(body.split()), validate=True) for body in _PEM.findall(content)]
@@ -229,7 +233,7 @@ def _chain(content):  # type: (bytes) -> t.List[bytes]
         return []
 
 
-def _reason_not_to_work(certificate, private_key):  # type: (File, File) -> str
+def _reason_not_to_work(certificate: File, private_key: File) -> str:
     for file in (certificate, private_key):
         if file.status != "file":
             return "%s cannot be read: %s" % (file.name, file.reason)
@@ -241,12 +245,12 @@ def _reason_not_to_work(certificate, private_key):  # type: (File, File) -> str
     return ""
 
 
-def _handshake_in_memory(server_context):  # type: (ssl.SSLContext) -> t.Optional[bytes]
+def _handshake_in_memory(server_context: ssl.SSLContext) -> t.Optional[bytes]:
     """The leaf that a client would see."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = server_context.wrap_bio(to_server, to_client, server_side=True)
     client = served.client_context().wrap_bio(to_client, to_server)
-    for turn in range(10):
+    for _turn in range(10):
         for side in (client, server):
             try:
                 side.do_handshake()

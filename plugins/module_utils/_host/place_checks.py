@@ -13,7 +13,7 @@ from . import files, layout, refusal
 _SPARE_BYTES = 1 << 20
 
 
-def check_validity(parameters):  # type: (dict) -> None
+def check_validity(parameters: dict) -> None:
     """Refuse a certificate that is not valid by the clock of this host (RFC 5280, 4.1.2.5)."""
     now = time.time()
     if now > parameters["not_after"]:
@@ -28,17 +28,18 @@ def check_validity(parameters):  # type: (dict) -> None
             "Wait until it begins, or correct the clock of the host.", subject="wanted")
 
 
-def _utc(seconds):  # type: (float) -> str
+def _utc(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
-def check_sm_main(path):  # type: (str) -> None
+def check_sm_main(path: str) -> None:
     """Refuse an sm_main that cannot be run, or that somebody else could have written."""
     fix = "Set the option sm_main to the right path, or mend the file."
     try:
         status = os.stat(path)
     except OSError as exc:
-        raise refusal.Refused("sm-main-unusable", "sm_main cannot be used: %s: %s." % (path, exc.strerror), fix)
+        message = "sm_main cannot be used: %s: %s." % (path, exc.strerror)
+        raise refusal.Refused("sm-main-unusable", message, fix) from exc
     if not stat.S_ISREG(status.st_mode) or not os.access(path, os.X_OK):
         raise refusal.Refused("sm-main-unusable", "sm_main is no program that can be executed: %s." % path, fix)
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
@@ -48,7 +49,7 @@ def check_sm_main(path):  # type: (str) -> None
             "Give it to root and let nobody else write it.")
 
 
-def check_folder(places):  # type: (layout.Layout) -> None
+def check_folder(places: layout.Layout) -> None:
     """Refuse a place where two files cannot be exchanged safely."""
     folder = places.ssl_folder if os.path.lexists(places.ssl_folder) else places.ini_folder
     for path, expected in ((folder, stat.S_ISDIR), (places.certificate, stat.S_ISREG),
@@ -66,14 +67,14 @@ def check_folder(places):  # type: (layout.Layout) -> None
             space.f_bfree * space.f_frsize, folder), "Free at least 1 MiB.")
 
 
-def _check_kind(path, expected):  # type: (str, object) -> None
+def _check_kind(path: str, expected: object) -> None:
     try:
         status = os.lstat(path)
     except FileNotFoundError:
         return
     except PermissionError:
         raise refusal.Refused("not-root", "User %d may not look at %s." % (os.geteuid(), path),
-                              "Run with become: true (--become).")
+                              "Run with become: true (--become).") from None
     if not expected(status.st_mode):
         raise refusal.Refused("destination-is-link", "%s is %s, and is not replaced." % (
             path, files.kind(status.st_mode)), "Look who made it, and remove it or move it away.")

@@ -33,13 +33,13 @@ class Context(t.NamedTuple):
     limits: t.Dict[str, t.Tuple[int, int]]
     environment: t.Dict[str, str]
 
-    def differences(self, other):  # type: (Context) -> t.List[str]
+    def differences(self, other: "Context") -> t.List[str]:
         """In words, what is not the same in two contexts."""
         return [_difference(name, mine, theirs)
                 for name, mine, theirs in zip(self._fields, self, other) if mine != theirs]
 
 
-def _difference(name, old, new):  # type: (str, t.Any, t.Any) -> str
+def _difference(name: str, old: t.Any, new: t.Any) -> str:
     """In words; of limits and environment the names alone, since a value may be a secret."""
     if isinstance(old, dict):
         names = sorted(key for key in set(old) | set(new) if old.get(key) != new.get(key))
@@ -49,7 +49,7 @@ def _difference(name, old, new):  # type: (str, t.Any, t.Any) -> str
     return "%s was %s and is %s" % (name.replace("_", " "), was, now)
 
 
-def listeners(port):  # type: (int) -> t.List[Listener]
+def listeners(port: int) -> t.List[Listener]:
     """Every listening TCP socket of a port, IPv4 and IPv6."""
     found = []
     for table, size in (("/proc/net/tcp", 4), ("/proc/net/tcp6", 16)):
@@ -61,7 +61,7 @@ def listeners(port):  # type: (int) -> t.List[Listener]
     return [Listener(address, owners.get(inode)) for address, inode in found]
 
 
-def _listening(table):  # type: (str) -> t.Iterator[t.Tuple[str, str]]
+def _listening(table: str) -> t.Iterator[t.Tuple[str, str]]:
     try:
         with open(table) as lines:
             next(lines, None)
@@ -73,7 +73,7 @@ def _listening(table):  # type: (str) -> t.Iterator[t.Tuple[str, str]]
         return
 
 
-def _address(text, size):  # type: (str, int) -> str
+def _address(text: str, size: int) -> str:
     """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
     packed = b"".join(struct.pack("=I", int(text[i:i + 8], 16)) for i in range(0, size * 2, 8))
     if size == 16 and packed[:12] == b"\0" * 10 + b"\xff\xff":
@@ -81,9 +81,9 @@ def _address(text, size):  # type: (str, int) -> str
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
-def _socket_owners(inodes):  # type: (t.Set[str]) -> t.Dict[str, int]
+def _socket_owners(inodes: t.Set[str]) -> t.Dict[str, int]:
     targets = {"socket:[%s]" % inode: inode for inode in inodes}
-    owners = {}  # type: t.Dict[str, int]
+    owners: t.Dict[str, int] = {}
     for pid in _pids():
         folder = "/proc/%d/fd" % pid
         try:
@@ -102,11 +102,11 @@ def _socket_owners(inodes):  # type: (t.Set[str]) -> t.Dict[str, int]
     return owners
 
 
-def _pids():  # type: () -> t.Iterator[int]
+def _pids() -> t.Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def group_members(group):  # type: (int) -> t.List[int]
+def group_members(group: int) -> t.List[int]:
     """The living processes of a process group."""
     members = []
     for pid in _pids():
@@ -116,13 +116,13 @@ def group_members(group):  # type: (int) -> t.List[int]
     return members
 
 
-def is_alive(pid):  # type: (int) -> bool
+def is_alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     columns = _stat(pid)
     return bool(columns) and columns[0] not in "ZX"
 
 
-def _stat(pid):  # type: (int) -> t.List[str]
+def _stat(pid: int) -> t.List[str]:
     """The columns of C(/proc/PID/stat) after the name, which may hold blanks; empty when it is gone."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stream:
@@ -131,7 +131,7 @@ def _stat(pid):  # type: (int) -> t.List[str]
         return []
 
 
-def started(pid):  # type: (int) -> t.Optional[float]
+def started(pid: int) -> t.Optional[float]:
     """When a process was started, in seconds since the epoch."""
     columns = _stat(pid)
     if not columns:
@@ -141,7 +141,7 @@ def started(pid):  # type: (int) -> t.Optional[float]
     return boot + int(columns[19]) / float(os.sysconf("SC_CLK_TCK"))
 
 
-def context(pid):  # type: (t.Optional[int]) -> t.Optional[Context]
+def context(pid: t.Optional[int]) -> t.Optional[Context]:
     """What a process has got from whoever started it; C(None) when it is gone or not ours to look at."""
     if pid is None:
         return None
@@ -160,12 +160,12 @@ def context(pid):  # type: (t.Optional[int]) -> t.Optional[Context]
         return None
 
 
-def matters(name):  # type: (str) -> bool
+def matters(name: str) -> bool:
     """Whether an environment variable is one that changes how the server behaves."""
     return name in _KEPT_NAMES or name.startswith(_KEPT_PREFIXES)
 
 
-def parse_environment(content):  # type: (bytes) -> t.Dict[str, str]
+def parse_environment(content: bytes) -> t.Dict[str, str]:
     """Read C(NAME=value) entries that end with NUL, as C(/proc/PID/environ) and C(env -0) write them."""
     entries = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if b"=" in entry)
     return {name: value for name, equal_sign, value in entries if name}

@@ -8,31 +8,31 @@
 class Refused(Exception):
     """Nothing was done. Says what was seen, and what mends it."""
 
-    def __init__(self, id, message, fix, subject="place"):  # type: (str, str, str, str) -> None
-        super(Refused, self).__init__(message)
+    def __init__(self, id: str, message: str, fix: str, subject: str = "place") -> None:
+        super().__init__(message)
         self.id = id
         self.message = message
         self.fix = fix
         self.subject = subject
 
-    def finding(self):  # type: () -> dict
+    def finding(self) -> dict:
         """The refusal in the shape that every finding has."""
         return finding(self.id, self.subject, "error", self.message, self.fix)
 
 
-def from_os_error(exc):  # type: (OSError) -> Refused
+def from_os_error(exc: OSError) -> Refused:
     """A refusal for what the operating system did not let us do."""
     return Refused("host-error", "The operating system refused: %s." % in_words(exc),
                    "Mend what it names and run again.")
 
 
-def in_words(exc):  # type: (Exception) -> str
+def in_words(exc: Exception) -> str:
     """An exception as one line for a person."""
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror if exc.filename is None else "%s: %s" % (exc.strerror, exc.filename)
     return "%s: %s" % (type(exc).__name__, exc)
 
 
-def finding(id, subject, level, message, fix):  # type: (str, str, str, str, str) -> dict
+def finding(id: str, subject: str, level: str, message: str, fix: str) -> dict:
     """One finding as plain data; C(level) is C(error), C(warning) or C(info)."""
     return {"id": id, "subject": subject, "level": level, "message": message, "fix": fix}

@@ -34,11 +34,11 @@ class Served(t.NamedTuple):
     protocol: str = ""
 
     @property
-    def leaf(self):  # type: () -> t.Optional[bytes]
+    def leaf(self) -> t.Optional[bytes]:
         return self.chain[0] if self.chain else None
 
 
-def look(address, port, timeout):  # type: (str, int, float) -> Served
+def look(address: str, port: int, timeout: float) -> Served:
     """Do a TLS handshake and say what was served; whom the certificate names is not judged here.
 
     :param timeout: seconds for the whole of it.
@@ -52,7 +52,7 @@ def look(address, port, timeout):  # type: (str, int, float) -> Served
     return other if other.status == "tls" else seen
 
 
-def client_context():  # type: () -> ssl.SSLContext
+def client_context() -> ssl.SSLContext:
     """A context that accepts every certificate: it is to be seen, not to be trusted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -61,12 +61,12 @@ def client_context():  # type: () -> ssl.SSLContext
     return context
 
 
-def fingerprint(der):  # type: (bytes) -> str
+def fingerprint(der: bytes) -> str:
     """The SHA-256 fingerprint of a certificate, in lower case hexadecimal."""
     return hashlib.sha256(der).hexdigest()
 
 
-def _connect(address, port, deadline, with_chain):  # type: (str, int, float, bool) -> Served
+def _connect(address: str, port: int, deadline: float, with_chain: bool) -> Served:
     context = client_context()
     if with_chain:
         context.options |= getattr(ssl, "OP_NO_TLSv1_3", 0)
@@ -80,12 +80,11 @@ def _connect(address, port, deadline, with_chain):  # type: (str, int, float, bo
         return _shake_hands(connection, context, deadline, with_chain)
 
 
-def _left(deadline):  # type: (float) -> float
+def _left(deadline: float) -> float:
     return max(deadline - time.monotonic(), 0.001)
 
 
-def _shake_hands(connection, context, deadline, with_chain):
-    # type: (socket.socket, ssl.SSLContext, float, bool) -> Served
+def _shake_hands(connection: socket.socket, context: ssl.SSLContext, deadline: float, with_chain: bool) -> Served:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = context.wrap_bio(incoming, outgoing)
     received = bytearray()
@@ -111,7 +110,7 @@ def _shake_hands(connection, context, deadline, with_chain):
     return Served("tls", "", chain if seen else [leaf], seen, session.version() or "")
 
 
-def _is_done(session):  # type: (ssl.SSLObject) -> bool
+def _is_done(session: ssl.SSLObject) -> bool:
     try:
         session.do_handshake()
     except ssl.SSLWantReadError:
@@ -119,14 +118,13 @@ def _is_done(session):  # type: (ssl.SSLObject) -> bool
     return True
 
 
-def _not_tls(received, reason):  # type: (bytearray, str) -> Served
+def _not_tls(received: bytearray, reason: str) -> Served:
     if received.startswith(b"HTTP/"):
         return Served("plain_http", "the port answers without TLS")
     return Served("not_tls", reason)
 
 
-def _take_leave(connection, session, outgoing):
-    # type: (socket.socket, ssl.SSLObject, ssl.MemoryBIO) -> None
+def _take_leave(connection: socket.socket, session: ssl.SSLObject, outgoing: ssl.MemoryBIO) -> None:
     """Finish and close in good order, so that the server has nothing to complain about in its log."""
     try:
         session.unwrap()
@@ -138,7 +136,7 @@ def _take_leave(connection, session, outgoing):
         pass
 
 
-def _chain_in(stream):  # type: (bytes) -> t.List[bytes]
+def _chain_in(stream: bytes) -> t.List[bytes]:
     """The certificates of the Certificate message in what a TLS 1.2 server sent."""
     handshake = _handshake_bytes(stream)
     position = 0
@@ -150,7 +148,7 @@ def _chain_in(stream):  # type: (bytes) -> t.List[bytes]
     return []
 
 
-def _handshake_bytes(stream):  # type: (bytes) -> bytes
+def _handshake_bytes(stream: bytes) -> bytes:
     """The contents of the leading handshake records; what follows them is encrypted."""
     parts = []
     position = 0
@@ -161,7 +159,7 @@ def _handshake_bytes(stream):  # type: (bytes) -> bytes
     return b"".join(parts)
 
 
-def _vector(data):  # type: (bytes) -> t.List[bytes]
+def _vector(data: bytes) -> t.List[bytes]:
     """The items of a vector, each behind its length in 24 bits."""
     items = []
     while len(data) >= 3:

@@ -33,7 +33,7 @@ class SetupLine(t.NamedTuple):
     words: str
 
     @property
-    def time(self):  # type: () -> t.Optional[float]
+    def time(self) -> t.Optional[float]:
         """Its time stamp, taken as the host's local time, in seconds since the epoch."""
         stamp = _TIME.search(self.text)
         if stamp is None:
@@ -43,24 +43,24 @@ class SetupLine(t.NamedTuple):
         except (ValueError, OverflowError):
             return None
 
-    def names(self, path):  # type: (str) -> bool
+    def names(self, path: str) -> bool:
         """Whether the line names this file."""
         return os.path.realpath(self.path) == os.path.realpath(path)
 
 
-def clean(content):  # type: (bytes) -> str
+def clean(content: bytes) -> str:
     """A piece of a log as text, without ANSI colours and other control characters."""
     text = _ANSI.sub("", content.decode("utf-8", "replace"))
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 
-def setup_lines(content):  # type: (bytes) -> t.List[SetupLine]
+def setup_lines(content: bytes) -> t.List[SetupLine]:
     """Every success line in a piece of the log, oldest first."""
     matches = ((line.strip(), _LINE.search(line)) for line in clean(content).split("\n"))
     return [SetupLine(line, match.group("path"), match.group("words") or "") for line, match in matches if match]
 
 
-def last_setup_line(paths):  # type: (t.Iterable[str]) -> t.Optional[t.Tuple[str, SetupLine]]
+def last_setup_line(paths: t.Iterable[str]) -> t.Optional[t.Tuple[str, SetupLine]]:
     """The newest success line and the log that it stands in: the first log that has one counts.
 
     At most the last C(TAIL_BYTES) of a log are read.
@@ -78,30 +78,30 @@ def last_setup_line(paths):  # type: (t.Iterable[str]) -> t.Optional[t.Tuple[str
     return None
 
 
-class Watch(object):
+class Watch:
     """What is written to some logs after the watch began, through rotation and truncation."""
 
-    def __init__(self, paths):  # type: (t.Iterable[str]) -> None
+    def __init__(self, paths: t.Iterable[str]) -> None:
         self._marks = [_Mark(path) for path in paths]
 
-    def since(self):  # type: () -> bytes
+    def since(self) -> bytes:
         """All that was written since the watch began."""
         return b"".join(mark.since() for mark in self._marks)
 
-    def close(self):  # type: () -> None
+    def close(self) -> None:
         """Let go of the logs."""
         for mark in self._marks:
             mark.close()
 
 
-class _Mark(object):
+class _Mark:
     """The end of one log, held by an open descriptor and remembered with the bytes before it.
 
     A log that is renamed is read on to its end, and the file that took its name from its beginning. A log
     whose remembered bytes are gone was truncated, even when it has grown past the mark since.
     """
 
-    def __init__(self, path):  # type: (str) -> None
+    def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = _open(path)
         self._offset = 0
@@ -110,7 +110,7 @@ class _Mark(object):
             self._offset = os.fstat(self._descriptor).st_size
             self._before = self._remembered(self._descriptor)
 
-    def since(self):  # type: () -> bytes
+    def since(self) -> bytes:
         parts = []
         if self._descriptor is not None:
             was_truncated = self._remembered(self._descriptor) != self._before
@@ -122,23 +122,23 @@ class _Mark(object):
             os.close(current)
         return b"".join(parts)
 
-    def close(self):  # type: () -> None
+    def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def _remembered(self, descriptor):  # type: (int) -> bytes
+    def _remembered(self, descriptor: int) -> bytes:
         begin = max(self._offset - _REMEMBERED_BYTES, 0)
         return os.pread(descriptor, self._offset - begin, begin)
 
 
-def _open(path):  # type: (str) -> t.Optional[int]
+def _open(path: str) -> t.Optional[int]:
     try:
         return files.open_regular(path, limit=1 << 62, follow_links=True)
     except files.Unreadable:
         return None
 
 
-def _tail(descriptor, begin):  # type: (int, int) -> bytes
+def _tail(descriptor: int, begin: int) -> bytes:
     """What stands behind an offset, at most the last C(TAIL_BYTES)."""
     end = os.fstat(descriptor).st_size
     begin = max(begin, end - TAIL_BYTES)

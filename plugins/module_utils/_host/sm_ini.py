@@ -16,7 +16,7 @@ from . import files
 SIZE_LIMIT = 1 << 20
 
 
-def read(path):  # type: (str) -> t.Dict[str, t.Dict[str, str]]
+def read(path: str) -> t.Dict[str, t.Dict[str, str]]:
     """Read a settings file as section -> name -> value; lines before the first section are in section C('').
 
     :raises files.Unreadable: the file is absent, no regular file, too large, or may not be read.
@@ -25,12 +25,11 @@ def read(path):  # type: (str) -> t.Dict[str, t.Dict[str, str]]
     return parse(content.decode("utf-8-sig", "replace"))
 
 
-def parse(text):  # type: (str) -> t.Dict[str, t.Dict[str, str]]
+def parse(text: str) -> t.Dict[str, t.Dict[str, str]]:
     """Parse the text of a settings file; what is no setting is passed over."""
-    sections = {"": {}}  # type: t.Dict[str, t.Dict[str, str]]
+    sections: t.Dict[str, t.Dict[str, str]] = {"": {}}
     current = sections[""]
-    for line in text.splitlines():
-        line = line.strip()
+    for line in map(str.strip, text.splitlines()):
         if not line or line[0] in "#;":
             continue
         if line[0] == "[" and line[-1] == "]":
@@ -42,12 +41,12 @@ def parse(text):  # type: (str) -> t.Dict[str, t.Dict[str, str]]
     return sections
 
 
-def _name(text):  # type: (str) -> str
+def _name(text: str) -> str:
     words = text.split()
     return words[-1] if words else ""
 
 
-def _unquoted(value):  # type: (str) -> str
+def _unquoted(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         return value[1:-1]
     return value

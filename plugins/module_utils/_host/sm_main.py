@@ -31,6 +31,10 @@ _ONLINE = re.compile(r": rmi\s+\[\s*(\d+)\s*\]: online\s*$", re.MULTILINE)
 _HANDLED = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 
+# Asked at a time limit for processes that are not to be ended: rmi.
+Spare = t.Callable[[], t.Iterable[int]]
+
+
 class Outcome(t.NamedTuple):
     """How a command ended: its exit code (C(None): ended by the time limit), its output, its seconds."""
 
@@ -38,7 +42,7 @@ class Outcome(t.NamedTuple):
     output: bytes
     seconds: float
 
-    def words(self):  # type: () -> str
+    def words(self) -> str:
         """For a message: how it ended and the last thing that it said."""
         lines = server_log.clean(self.output).strip().splitlines()
         said = "; it said: %s" % lines[-1].strip() if lines else "; it said nothing"
@@ -48,7 +52,7 @@ class Outcome(t.NamedTuple):
 
 
 @contextlib.contextmanager
-def signals_handled():  # type: () -> t.Iterator[None]
+def signals_handled() -> t.Iterator[None]:
     """Let a signal that is meant to end us pass by: what was begun is finished.
 
     The signals are handled and not ignored, because a handler is not inherited by a new program.
@@ -62,34 +66,30 @@ def signals_handled():  # type: () -> t.Iterator[None]
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _let_pass(number, frame):  # type: (int, object) -> None
+def _let_pass(number: int, frame: object) -> None:
     pass
 
 
-class SmMain(object):
+class SmMain:
     """The product's C(sm_main), run as the running rmi would want it."""
 
-    def __init__(self, path, profile, context):
-        # type: (str, str, t.Optional[processes.Context]) -> None
+    def __init__(self, path: str, profile: str, context: t.Optional[processes.Context]) -> None:
         self._path = path
         self._context = context
         self._environment = _environment(profile, context)
 
-    def run(self, arguments, timeout, spare=lambda: ()):
-        # type: (t.List[str], float, t.Callable[[], t.Iterable[int]]) -> Outcome
+    def run(self, arguments: t.List[str], timeout: float, spare: Spare = tuple) -> Outcome:
         """Run it with a time limit, at which the process group that it started is ended.
-
-        :param spare: asked at the time limit for processes that are not to be ended: rmi.
         """
         return _run([self._path] + arguments, timeout, self._environment, self._context, spare)
 
-    def rmi_pid(self, timeout=30):  # type: (float) -> t.Optional[int]
+    def rmi_pid(self, timeout: float = 30) -> t.Optional[int]:
         """The PID of rmi as C(sm_main status) shows it, C(None) when it is not C(online)."""
         match = _ONLINE.search(server_log.clean(self.run(["status"], timeout).output))
         return int(match.group(1)) if match else None
 
 
-def _environment(profile, context):  # type: (str, t.Optional[processes.Context]) -> t.Dict[str, str]
+def _environment(profile: str, context: t.Optional[processes.Context]) -> t.Dict[str, str]:
     """A clean environment: that of the product's profile, with the variables that matter as rmi has them."""
     clean = {"PATH": _PATH, "HOME": pwd.getpwuid(os.geteuid()).pw_dir}
     if _is_trustworthy(profile):
@@ -105,7 +105,7 @@ def _environment(profile, context):  # type: (str, t.Optional[processes.Context]
     return dict(others, **context.environment)
 
 
-def _is_trustworthy(path):  # type: (str) -> bool
+def _is_trustworthy(path: str) -> bool:
     """Whether nobody but root or ourselves can have written a file."""
     try:
         status = os.stat(path)
@@ -115,27 +115,28 @@ def _is_trustworthy(path):  # type: (str) -> bool
     return is_ours and stat.S_ISREG(status.st_mode)
 
 
-def _run(command, timeout, environment, context, spare=lambda: ()):
-    # type: (t.List[str], float, t.Dict[str, str], t.Optional[processes.Context], t.Callable) -> Outcome
+def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
+         context: t.Optional[processes.Context], spare: Spare = tuple) -> Outcome:
     begin = time.monotonic()
     with tempfile.TemporaryFile() as output:
         try:
-            process = subprocess.Popen(
+            # Not run_command: the host code knows no AnsibleModule, and what it starts has to outlive it.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
                 env=environment, start_new_session=True, close_fds=True,
-                preexec_fn=lambda: _become_neutral(context))
+                preexec_fn=lambda: _become_neutral(context))  # noqa: PLW1509 (there is one thread)
         except OSError as exc:
             reason = "%s: %s" % (command[0], exc.strerror)
             return Outcome(127, reason.encode("utf-8", "replace"), time.monotonic() - begin)
         try:
-            code = process.wait(timeout)  # type: t.Optional[int]
+            code: t.Optional[int] = process.wait(timeout)
         except subprocess.TimeoutExpired:
             code = None
             _end_group(process, set(spare()))
         return Outcome(code, os.pread(output.fileno(), _OUTPUT_BYTES, 0), time.monotonic() - begin)
 
 
-def _become_neutral(context):  # type: (t.Optional[processes.Context]) -> None
+def _become_neutral(context: t.Optional[processes.Context]) -> None:
     """In the new process, before its program: pass on nothing of ours."""
     for number in range(1, signal.NSIG):
         try:
@@ -151,7 +152,7 @@ def _become_neutral(context):  # type: (t.Optional[processes.Context]) -> None
             pass
 
 
-def _end_group(process, spared):  # type: (subprocess.Popen, t.Set[int]) -> None
+def _end_group(process: subprocess.Popen, spared: t.Set[int]) -> None:
     """End what a command started, but never rmi: it may have stayed in the group of its starter."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in processes.group_members(process.pid):

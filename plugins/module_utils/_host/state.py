@@ -26,16 +26,16 @@ _FACTS = "facts"
 _SIZE_LIMIT = 4 << 20
 
 
-class State(object):
+class State:
     """The folder; nothing is made before it is asked for."""
 
-    def __init__(self, path):  # type: (str) -> None
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._lock = None  # type: t.Optional[int]
+        self._lock: t.Optional[int] = None
 
     # The lock
 
-    def lock(self, run, timeout, timeout_same_run):  # type: (dict, float, float) -> None
+    def lock(self, run: dict, timeout: float, timeout_same_run: float) -> None:
         """Take the lock for a run (C(id), C(by)), or wait for it.
 
         :param timeout_same_run: seconds to wait for a run with the same id: its answer is ours.
@@ -59,14 +59,14 @@ class State(object):
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, json.dumps(holder).encode("utf-8"), 0)
 
-    def unlock(self):  # type: () -> None
+    def unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     # Journal and result
 
-    def journal(self):  # type: () -> t.Optional[dict]
+    def journal(self) -> t.Optional[dict]:
         """The journal of an unfinished replacement, C(None) where there is none or no right to look.
 
         :raises refusal.Refused: it is there and cannot be understood.
@@ -79,29 +79,30 @@ class State(object):
                 subject="current")
         return entry
 
-    def write_journal(self, entry):  # type: (dict) -> None
+    def write_journal(self, entry: dict) -> None:
         self._write(_JOURNAL, entry)
 
-    def clear_journal(self):  # type: () -> None
+    def clear_journal(self) -> None:
         files.remove(self._at(_JOURNAL))
         files.sync_folder(self.path)
 
-    def result_of(self, run_id):  # type: (str) -> t.Optional[dict]
+    def result_of(self, run_id: str) -> t.Optional[dict]:
         """The answer of the last run, if it had this id."""
         last = self._read(_RESULT) or {}
         return last["result"] if last.get("id") == run_id else None
 
-    def keep_result(self, run_id, result):  # type: (str, dict) -> None
+    def keep_result(self, run_id: str, result: dict) -> None:
         self._write(_RESULT, {"id": run_id, "result": result})
 
     # Backups
 
-    def back_up(self, pair, run, what):  # type: (t.Dict[str, pair_files.Copy], dict, dict) -> t.Optional[str]
+    def back_up(self, pair: pair_files.Copies, run: dict, what: dict) -> t.Optional[str]:
         """Keep a pair, durable; the answer is the path of the backup, C(None) where there is nothing to keep."""
         if not pair:
             return None
         _make_private_folder(self._at(_BACKUPS))
-        path = os.path.join(self._at(_BACKUPS), "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), run["id"][:8]))
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path = os.path.join(self._at(_BACKUPS), "%s-%s" % (moment, run["id"][:8]))
         os.mkdir(path, 0o700)
         for name, copy in pair.items():
             files.write_new(os.path.join(path, name), copy.content)
@@ -112,7 +113,7 @@ class State(object):
         files.sync_folder(self._at(_BACKUPS))
         return path
 
-    def backup(self, path):  # type: (t.Optional[str]) -> t.Dict[str, pair_files.Copy]
+    def backup(self, path: t.Optional[str]) -> pair_files.Copies:
         """The pair in a backup; no path stands for a pair that was not there."""
         if path is None:
             return {}
@@ -122,7 +123,7 @@ class State(object):
                                   entry["mode"], (entry["uid"], entry["gid"]))
             for name, entry in facts["files"].items()}
 
-    def prune(self, keep):  # type: (int) -> None
+    def prune(self, keep: int) -> None:
         """Remove all backups but the newest ones."""
         try:
             names = sorted(os.listdir(self._at(_BACKUPS)))
@@ -133,16 +134,16 @@ class State(object):
 
     # Files
 
-    def _at(self, name):  # type: (str) -> str
+    def _at(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def _read(self, name):  # type: (str) -> t.Optional[dict]
+    def _read(self, name: str) -> t.Optional[dict]:
         try:
             return json.loads(files.read_regular(self._at(name), _SIZE_LIMIT).content.decode("utf-8"))
         except (files.Unreadable, ValueError):
             return None
 
-    def _write(self, name, data):  # type: (str, dict) -> None
+    def _write(self, name: str, data: dict) -> None:
         new = self._at(name + ".new")
         files.remove(new)
         files.write_new(new, json.dumps(data, sort_keys=True).encode("utf-8"))
@@ -150,7 +151,7 @@ class State(object):
         files.sync_folder(self.path)
 
 
-def _make_private_folder(path):  # type: (str) -> None
+def _make_private_folder(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
         files.sync_folder(os.path.dirname(path))
@@ -164,7 +165,7 @@ def _make_private_folder(path):  # type: (str) -> None
             "Look who made it, then move it away; it is made anew with mode 0700.")
 
 
-def _try_lock(descriptor):  # type: (int) -> bool
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:

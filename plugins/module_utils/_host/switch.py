@@ -12,7 +12,7 @@ import contextlib
 import time
 import typing as t
 
-from . import gather, layout, pair_files, processes, refusal, server_log, served, sm_main
+from . import gather, layout, pair_files, processes, refusal, served, server_log, sm_main
 
 LOG_GRACE = 10.0
 # How long a wrong answer has to last until it is believed.
@@ -24,17 +24,17 @@ _LOOK_SECONDS = 5.0
 class StepFailed(Exception):
     """A step did not lead where it should."""
 
-    def __init__(self, step, reason):  # type: (str, str) -> None
-        super(StepFailed, self).__init__(reason)
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(reason)
         self.step = step
         self.reason = reason
 
 
-class Switch(object):
+class Switch:
     """One pass through the steps, on one rmi."""
 
-    def __init__(self, part, places, rmi, context, parameters, steps):
-        # type: (str, layout.Layout, gather.Rmi, t.Optional[processes.Context], dict, t.List[dict]) -> None
+    def __init__(self, part: str, places: layout.Layout, rmi: gather.Rmi, context: t.Optional[processes.Context],
+                 parameters: dict, steps: t.List[dict]) -> None:
         self._part = part
         self._places = places
         self._rmi = rmi
@@ -45,16 +45,16 @@ class Switch(object):
         self._context = context
         self._sm_main = sm_main.SmMain(places.sm_main, places.profile, self._context)
         self._watch = server_log.Watch(places.log_files)
-        self._start = None  # type: t.Optional[sm_main.Outcome]
+        self._start: t.Optional[sm_main.Outcome] = None
         self._began = 0.0
 
-    def close(self):  # type: () -> None
+    def close(self) -> None:
         """Let go of the logs."""
         self._watch.close()
 
     @contextlib.contextmanager
-    def _step(self, name):  # type: (str) -> t.Iterator[dict]
-        entry = {"name": name, "part": self._part, "ok": False, "detail": ""}  # type: t.Dict[str, t.Any]
+    def _step(self, name: str) -> t.Iterator[dict]:
+        entry: t.Dict[str, t.Any] = {"name": name, "part": self._part, "ok": False, "detail": ""}
         self._steps.append(entry)
         begin = time.monotonic()
         try:
@@ -66,11 +66,11 @@ class Switch(object):
         except Exception as exc:  # pylint: disable=broad-except
             # Whatever it was, there is a way back, and it has to be gone.
             entry["detail"] = refusal.in_words(exc)
-            raise StepFailed(name, entry["detail"])
+            raise StepFailed(name, entry["detail"]) from exc
         finally:
             entry["seconds"] = round(time.monotonic() - begin, 3)
 
-    def stop(self):  # type: () -> None
+    def stop(self) -> None:
         """Stop rmi; what counts is that its process and its port are gone."""
         with self._step("stop") as entry:
             deadline = time.monotonic() + self._stop_timeout
@@ -83,7 +83,7 @@ class Switch(object):
                     raise StepFailed("stop", "sm_main stop rmi: %s; rmi still runs" % outcome.words())
                 time.sleep(_POLL_FIRST)
 
-    def try_to_stop(self):  # type: () -> t.Optional[StepFailed]
+    def try_to_stop(self) -> t.Optional[StepFailed]:
         """Stop rmi; the answer is why that failed."""
         try:
             self.stop()
@@ -91,41 +91,43 @@ class Switch(object):
             return exc
         return None
 
-    def _is_there(self):  # type: () -> bool
+    def _is_there(self) -> bool:
         if self._rmi.pid is not None and processes.is_alive(self._rmi.pid):
             return True
         return any(self._listens(listener) for listener in processes.listeners(self._rmi.port))
 
-    def _listens(self, listener):  # type: (processes.Listener) -> bool
+    def _listens(self, listener: processes.Listener) -> bool:
         return gather.answers_on(listener, self._rmi.address)
 
-    def _rmi_pids(self):  # type: () -> t.List[int]
+    def _rmi_pids(self) -> t.List[int]:
+        """The living processes that are, or may be, rmi."""
         found = [listener.pid for listener in processes.listeners(self._rmi.port) if self._listens(listener)]
         found += [self._rmi.pid, self._sm_main.rmi_pid()]
-        return [pid for pid in found if pid is not None]
+        return [pid for pid in found if pid is not None and processes.is_alive(pid)]
 
-    def place(self, folder, pair):  # type: (pair_files.Folder, t.Dict[str, pair_files.Copy]) -> None
+    def place(self, folder: pair_files.Folder, pair: pair_files.Copies) -> None:
         """Put the staged pair in place."""
         with self._step("place"):
             folder.place(pair)
 
-    def restore(self, folder, pair):  # type: (pair_files.Folder, t.Dict[str, pair_files.Copy]) -> None
+    def restore(self, folder: pair_files.Folder, pair: pair_files.Copies) -> None:
         """Stage a pair and put it in place."""
         with self._step("place"):
             folder.stage(pair)
             folder.place(pair)
 
-    def start(self):  # type: () -> None
+    def start(self) -> None:
         """Start rmi. What the command returns proves nothing: the next step looks at the port."""
         with self._step("start") as entry:
             self._began = time.monotonic()
             self._start = self._sm_main.run(["start", "rmi"], self._start_timeout, spare=self._rmi_pids)
             entry["detail"] = self._start.words()
 
-    def await_served(self, accept):  # type: (t.Callable[[bytes], bool]) -> None
+    def await_served(self, accept: t.Callable[[bytes], bool]) -> None:
         """Wait until the port serves an acceptable leaf, a DER certificate."""
         with self._step("served") as entry:
-            pause, wrong_since = _POLL_FIRST, None  # type: t.Tuple[float, t.Optional[float]]
+            pause = _POLL_FIRST
+            wrong_since: t.Optional[float] = None
             is_doubtful = self._start is not None and self._start.code != 0
             while True:
                 seen = served.look(self._rmi.address, self._rmi.port, _LOOK_SECONDS)
@@ -143,18 +145,18 @@ class Switch(object):
                 time.sleep(pause)
                 pause = min(pause * 1.5, _POLL_MOST)
 
-    def _give_up_if_nothing_runs(self):  # type: () -> None
+    def _give_up_if_nothing_runs(self) -> None:
         """The start command failed, and some seconds after it there is no rmi: nothing is worth waiting for."""
         if not self._rmi_pids():
             raise StepFailed("start", "sm_main start rmi: %s; rmi does not run" % self._start.words())
 
-    def _why_not(self, seen):  # type: (served.Served) -> str
+    def _why_not(self, seen: served.Served) -> str:
         reason = _in_words(seen)
         if self._start is not None and self._start.code != 0:
             reason += "; sm_main start rmi: %s" % self._start.words()
         return reason
 
-    def await_log_line(self):  # type: () -> server_log.SetupLine
+    def await_log_line(self) -> server_log.SetupLine:
         """Wait for the line of this start that names the certificate in place."""
         with self._step("log_line") as entry:
             deadline = time.monotonic() + LOG_GRACE
@@ -168,22 +170,22 @@ class Switch(object):
                     raise StepFailed("log_line", self._no_line(lines))
                 time.sleep(_POLL_MOST)
 
-    def _no_line(self, lines):  # type: (t.List[server_log.SetupLine]) -> str
+    def _no_line(self, lines: t.List[server_log.SetupLine]) -> str:
         if lines:
             return "the log names %s and not %s" % (lines[-1].path, self._places.certificate)
         return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(self._places.log_files)
 
-    def log_since(self):  # type: () -> str
+    def log_since(self) -> str:
         """What the server has logged since this pass began."""
         return server_log.clean(self._watch.since())
 
-    def context_differences(self):  # type: () -> t.List[str]
+    def context_differences(self) -> t.List[str]:
         """What the new rmi has otherwise than the old one, of what a starter passes on."""
         now = processes.context(gather.find_rmi(self._places, self._parameters).pid)
         return self._context.differences(now) if self._context and now else []
 
 
-def _in_words(seen):  # type: (served.Served) -> str
+def _in_words(seen: served.Served) -> str:
     if seen.leaf is None:
         return seen.reason
     return "the port serves the certificate with SHA-256 fingerprint %s" % served.fingerprint(seen.leaf)

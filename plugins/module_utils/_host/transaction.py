@@ -22,7 +22,7 @@ _LOG_LINES_SHOWN = 30
 _LINE_LENGTH_SHOWN = 300
 
 
-def replace(parameters):  # type: (dict) -> dict
+def replace(parameters: dict) -> dict:
     """Answer the question C(replace).
 
     The parameters are those of C(gather), and C(run) (C(id), C(by)), C(certificate) and C(private_key) (PEM,
@@ -32,14 +32,15 @@ def replace(parameters):  # type: (dict) -> dict
 
     The answer has C(changed), C(action) (C(none), C(permissions), C(placed), C(started), C(restarted) or
     C(replaced)), C(recovered) (C(finished) or C(undone), after an interrupted run), C(steps), C(downtime)
-    (seconds), C(backup), C(log_line), C(findings), C(before) and C(after) (see C(gather)), C(refused) and
-    C(failure) (C(step), C(reason), C(log_since), C(way_back)).
+    (seconds from the stop until the right certificate was served), C(backup), C(log_line), C(findings),
+    C(before) and C(after) (see C(gather)), C(refused), and C(failure) (C(step), C(reason), C(log_since),
+    C(way_back)).
     """
     try:
         places = layout.find(parameters)
     except layout.NotInstalled as exc:
         raise refusal.Refused("sesam-not-found", "SEP sesam was not found: %s." % exc,
-                              "Set the option sesam_var to the folder that holds ini/sm.ini.")
+                              "Set the option sesam_var to the folder that holds ini/sm.ini.") from exc
     run = _Run(places, parameters)
     place_checks.check_folder(places)
     if parameters["check_mode"]:
@@ -47,21 +48,22 @@ def replace(parameters):  # type: (dict) -> dict
     return run.carry_out_once()
 
 
-class _Run(object):
+class _Run:
     """One run of the transaction on one host."""
 
-    def __init__(self, places, parameters):  # type: (layout.Layout, dict) -> None
+    def __init__(self, places: layout.Layout, parameters: dict) -> None:
         self._places = places
         self._parameters = parameters
         self._kept = state.State(places.state_folder)
-        self._chain = parameters["chain"]  # type: t.List[str]
+        self._chain: t.List[str] = parameters["chain"]
         self._new = served.fingerprint(base64.b64decode(self._chain[0]))
-        self._context = None  # type: t.Optional[processes.Context]
-        self._answer = {
+        self._context: t.Optional[processes.Context] = None
+        self._stopped_at: t.Optional[float] = None
+        self._answer: t.Dict[str, t.Any] = {
             "changed": False, "action": "none", "recovered": None, "steps": [], "downtime": None, "backup": None,
-            "log_line": None, "findings": [], "refused": None, "failure": None}  # type: t.Dict[str, t.Any]
+            "log_line": None, "findings": [], "refused": None, "failure": None}
 
-    def preview(self):  # type: () -> dict
+    def preview(self) -> dict:
         """Check mode: what would be done, without a trace."""
         before = self._look()
         action = self._decide(before)
@@ -69,7 +71,7 @@ class _Run(object):
         changed = action != "none" or before["journal"] is not None
         return dict(self._answer, changed=changed, action=action, before=before, after=before)
 
-    def carry_out_once(self):  # type: () -> dict
+    def carry_out_once(self) -> dict:
         """Do it under the lock; a second call with the same run id gets the answer of the first."""
         run, stop, start = (self._parameters[name] for name in ("run", "stop_timeout", "start_timeout"))
         there_and_back = 3 * (stop + start + switch.LOG_GRACE)
@@ -84,10 +86,10 @@ class _Run(object):
         finally:
             self._kept.unlock()
 
-    def _look(self):  # type: () -> dict
+    def _look(self) -> dict:
         return gather.look(self._places, self._parameters)
 
-    def _carry_out(self):  # type: () -> dict
+    def _carry_out(self) -> dict:
         answer = self._answer
         before = after = self._look()
         try:
@@ -111,7 +113,7 @@ class _Run(object):
 
     # What is to be done
 
-    def _decide(self, seen):  # type: (dict) -> str
+    def _decide(self, seen: dict) -> str:
         """The smallest repair that makes the server serve the wanted certificate from the wanted files."""
         is_running = seen["rmi"]["is_running"]
         starts = self._parameters["start_stopped"]
@@ -124,17 +126,17 @@ class _Run(object):
             return "started"
         return "permissions" if self._wrong_permissions(disk["private_key"]) else "none"
 
-    def _wrong_permissions(self, key):  # type: (dict) -> bool
+    def _wrong_permissions(self, key: dict) -> bool:
         is_open = int(key["mode"], 8) & 0o077
         return bool(is_open) or self._owner((key["uid"], key["gid"])) != (key["uid"], key["gid"])
 
-    def _owner(self, default):  # type: (t.Tuple[int, int]) -> t.Tuple[int, int]
+    def _owner(self, default: t.Tuple[int, int]) -> t.Tuple[int, int]:
         """Owner and group as asked for, else the default."""
         owner, group = self._parameters["owner"], self._parameters["group"]
         return (default[0] if owner is None else _id_of(owner, "owner", lambda name: pwd.getpwnam(name).pw_uid),
                 default[1] if group is None else _id_of(group, "group", lambda name: grp.getgrnam(name).gr_gid))
 
-    def _check(self, seen, action):  # type: (dict, str) -> None
+    def _check(self, seen: dict, action: str) -> None:
         """Refuse, before anything is touched, what cannot end well."""
         place_checks.check_validity(self._parameters)
         if action in ("replaced", "restarted", "started") or seen["rmi"]["is_running"] is None:
@@ -142,7 +144,7 @@ class _Run(object):
 
     # Doing it
 
-    def _act(self, seen):  # type: (dict) -> None
+    def _act(self, seen: dict) -> None:
         action, was_running = self._answer["action"], bool(seen["rmi"]["is_running"])
         rmi = gather.Rmi(*[seen["rmi"][name] for name in gather.Rmi._fields])
         self._context = processes.context(rmi.pid)
@@ -167,7 +169,7 @@ class _Run(object):
         self._kept.clear_journal()
         self._kept.prune(self._parameters["keep_backups"])
 
-    def _default_owner(self, old):  # type: (t.Dict[str, pair_files.Copy]) -> t.Tuple[int, int]
+    def _default_owner(self, old: pair_files.Copies) -> t.Tuple[int, int]:
         """That of the key replaced, else that of the running rmi, else that of the folder."""
         if pair_files.PRIVATE_KEY in old:
             return old[pair_files.PRIVATE_KEY].owner
@@ -176,14 +178,13 @@ class _Run(object):
         status = os.stat(self._places.ini_folder)
         return status.st_uid, status.st_gid
 
-    def _new_pair(self, owner):  # type: (t.Tuple[int, int]) -> t.Dict[str, pair_files.Copy]
+    def _new_pair(self, owner: t.Tuple[int, int]) -> pair_files.Copies:
         contents = ((pair_files.CERTIFICATE, "certificate", pair_files.CERTIFICATE_MODE),
                     (pair_files.PRIVATE_KEY, "private_key", pair_files.PRIVATE_KEY_MODE))
         return {name: pair_files.Copy(self._parameters[option].encode("ascii"), mode, owner)
                 for name, option, mode in contents}
 
-    def _stage(self, folder, new, owner):
-        # type: (pair_files.Folder, t.Dict[str, pair_files.Copy], t.Tuple[int, int]) -> None
+    def _stage(self, folder: pair_files.Folder, new: pair_files.Copies, owner: t.Tuple[int, int]) -> None:
         try:
             folder.make(owner)
             folder.stage(new)
@@ -196,8 +197,7 @@ class _Run(object):
             folder.unstage()
             raise
 
-    def _entry(self, seen, old, places_files, was_running):
-        # type: (dict, t.Dict[str, pair_files.Copy], bool, bool) -> dict
+    def _entry(self, seen: dict, old: pair_files.Copies, places_files: bool, was_running: bool) -> dict:
         """The journal: what it takes to bring back what was, written before anything is touched."""
         if places_files:
             self._answer["backup"] = self._kept.back_up(old, self._parameters["run"], {"seen": seen["disk"]})
@@ -206,19 +206,19 @@ class _Run(object):
         return {"run": self._parameters["run"], "places_files": places_files, "backup": self._answer["backup"],
                 "was_running": was_running, "right": right, "old_works": seen["disk"]["works"], "new": self._new}
 
-    def _forward(self, rmi, folder, new, was_running, ends_running):
-        # type: (gather.Rmi, pair_files.Folder, t.Dict[str, pair_files.Copy], bool, bool) -> None
+    def _forward(self, rmi: gather.Rmi, folder: pair_files.Folder, new: pair_files.Copies, was_running: bool,
+                 ends_running: bool) -> None:
         way = switch.Switch("replacement", self._places, rmi, self._context, self._parameters, self._answer["steps"])
         try:
-            begin = time.monotonic()
             if was_running:
+                self._stopped_at = time.monotonic()
                 way.stop()
             if new:
                 way.place(folder, new)
             if ends_running:
                 way.start()
                 way.await_served(lambda leaf: served.fingerprint(leaf) == self._new)
-                self._answer["downtime"] = round(time.monotonic() - begin, 3) if was_running else None
+                self._note_downtime()
                 self._check_log(way)
                 self._compare_contexts(way)
         except switch.StepFailed:
@@ -227,7 +227,11 @@ class _Run(object):
         finally:
             way.close()
 
-    def _check_log(self, way):  # type: (switch.Switch) -> None
+    def _note_downtime(self) -> None:
+        if self._stopped_at is not None:
+            self._answer["downtime"] = round(time.monotonic() - self._stopped_at, 3)
+
+    def _check_log(self, way: switch.Switch) -> None:
         if self._parameters["log_check"] == "off":
             return
         try:
@@ -239,7 +243,7 @@ class _Run(object):
                 "log-line-missing", "current", "warning", "The log does not show the start: %s." % exc.reason,
                 "Look whether log_file is right; log_check: off ends this check."))
 
-    def _compare_contexts(self, way):  # type: (switch.Switch) -> None
+    def _compare_contexts(self, way: switch.Switch) -> None:
         differences = way.context_differences()
         if differences:
             self._answer["findings"].append(refusal.finding(
@@ -249,7 +253,7 @@ class _Run(object):
 
     # Going back
 
-    def _recover(self, seen):  # type: (dict) -> bool
+    def _recover(self, seen: dict) -> bool:
         """Finish or undo what an interrupted run left; whether there was anything to do."""
         with pair_files.Folder(self._places.ssl_folder) as folder:
             folder.unstage()
@@ -269,7 +273,7 @@ class _Run(object):
         self._answer["recovered"] = "finished" if is_done else "undone"
         return True
 
-    def _way_back(self, entry, part):  # type: (dict, str) -> str
+    def _way_back(self, entry: dict, part: str) -> str:
         """Bring back what the journal tells, and verify it; the answer says why that failed, empty if not.
 
         Whatever goes wrong here has to be told to somebody: so every error is caught.
@@ -283,12 +287,12 @@ class _Run(object):
         self._kept.clear_journal()
         return ""
 
-    def _bring_back(self, entry, part):  # type: (dict, str) -> None
+    def _bring_back(self, entry: dict, part: str) -> None:
         old = self._kept.backup(entry["backup"]) if entry["places_files"] else None
         rmi = gather.find_rmi(self._places, self._parameters)
         was_running = entry["was_running"]
 
-        def is_right(leaf):  # type: (t.Optional[bytes]) -> bool
+        def is_right(leaf: t.Optional[bytes]) -> bool:
             print_ = served.fingerprint(leaf) if leaf else None
             # A pair that did not work made the server generate one: then any but the new one is right.
             return print_ in entry["right"] or bool(leaf and not entry["old_works"] and print_ != entry["new"])
@@ -306,10 +310,11 @@ class _Run(object):
             if needs_cycle and was_running:
                 way.start()
                 way.await_served(is_right)
+                self._note_downtime()
         finally:
             way.close()
 
-    def _tell_syslog(self):  # type: () -> None
+    def _tell_syslog(self) -> None:
         """One line for a change: what, in which run, by whom."""
         answer, run = self._answer, self._parameters["run"]
         if not answer["changed"]:
@@ -321,21 +326,21 @@ class _Run(object):
         syslog.closelog()
 
 
-def _has_changed(before, after):  # type: (dict, dict) -> bool
+def _has_changed(before: dict, after: dict) -> bool:
     return before["rmi"]["pid"] != after["rmi"]["pid"] or any(
         before[name] != after[name] for name in ("disk", "served", "journal"))
 
 
-def _id_of(name, option, look_up):  # type: (str, str, t.Callable[[str], int]) -> int
+def _id_of(name: str, option: str, look_up: t.Callable[[str], int]) -> int:
     if name.isdigit():
         return int(name)
     try:
         return look_up(name)
     except KeyError:
         raise refusal.Refused("owner-unknown", "The host does not know the %s %s." % (option, name),
-                              "Correct the option %s." % option)
+                              "Correct the option %s." % option) from None
 
 
-def _shortened(log):  # type: (str) -> str
+def _shortened(log: str) -> str:
     lines = [line[:_LINE_LENGTH_SHOWN] for line in log.splitlines() if line.strip()]
     return "\n".join(lines[-_LOG_LINES_SHOWN:])

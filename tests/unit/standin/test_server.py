@@ -372,7 +372,7 @@ def test_ignored_signals_clean(make) -> None:
 
 
 def test_dies_after(make, client) -> None:
-    instance = make(dies_after="0.6")
+    instance = make(dies_after="1.5")
     instance.start()
     assert client(instance).listens()
     assert processes.wait_until(lambda: instance.pid() is None, 5)

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that somebody else may have put there, and files of our own that nobody else may see."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.sep.sesam.plugins.module_utils._host import files
+
+
+def why_not(path: Path | str, limit: int = 100, **keywords: t.Any) -> files.Unreadable:
+    with pytest.raises(files.Unreadable) as raised:
+        files.read_regular(str(path), limit, **keywords)
+    return raised.value
+
+
+def test_a_regular_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 100)
+    read = files.read_regular(str(tmp_path / "file"), 100)
+    assert read.content == b"x" * 100
+    assert read.stat.st_size == 100
+    assert why_not(tmp_path / "file", 99).status == "too_large"
+    assert "100 bytes" in why_not(tmp_path / "file", 99).reason
+
+
+def test_relative_to_an_open_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert files.read_regular("file", 100, dir_fd=descriptor).content == b"content"
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "socket"])
+def test_what_blocks_a_reader_does_not_block_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path = tmp_path / "file"
+    if kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        monkeypatch.chdir(tmp_path)  # the path of a socket has to be short
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.bind("file")
+    told = why_not(path)
+    assert told.status == "not_regular"
+    assert kind in told.reason
+
+
+def test_links(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "loop").symlink_to("loop")
+    assert why_not(tmp_path / "link").status == "not_regular"
+    assert "symbolic link" in why_not(tmp_path / "link").reason
+    assert files.read_regular(str(tmp_path / "link"), 100, follow_links=True).content == b"content"
+    assert why_not(tmp_path / "loop", follow_links=True).status == "not_regular"
+
+
+@pytest.mark.parametrize(("path", "status", "words"), [
+    ("/", "not_regular", "a directory"), ("/dev/zero", "not_regular", "a character device"),
+    ("/nowhere/file", "absent", "does not exist"), ("/dev/null/file", "absent", "does not exist"),
+])
+def test_what_is_no_file(path: str, status: str, words: str) -> None:
+    assert why_not(path).status == status
+    assert words in why_not(path).reason
+
+
+def test_without_permission(tmp_path: Path, as_nobody: t.Callable[[t.Callable[[], object]], str]) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "file").chmod(0o600)
+    assert as_nobody(lambda: why_not(tmp_path / "file").status) == "no_permission"
+
+
+def test_no_descriptor_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 200)
+    before = os.listdir("/proc/self/fd")
+    for path in (tmp_path, tmp_path / "file", tmp_path / "none"):
+        why_not(path)
+    files.read_regular(str(tmp_path / "file"), 200)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_growing_file_is_read_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(os, "read", lambda descriptor, size: b"x" * size)
+    assert len(files.read_regular(str(tmp_path / "file"), 200_000).content) == 200_000
+
+
+@pytest.fixture
+def no_umask() -> t.Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_no_moment_shows_a_new_file_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_umask: None, mode: int
+) -> None:
+    """Until it is whole, a file is 0600, also where the umask hides nothing."""
+    seen: list[tuple[str, int]] = []
+
+    def watched(name: str) -> None:
+        original = getattr(os, name)
+
+        def call(*arguments: t.Any, **keywords: t.Any) -> t.Any:
+            result = original(*arguments, **keywords)
+            seen.append((name, stat.S_IMODE(os.stat(tmp_path / "file").st_mode)))
+            return result
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("open", "write", "fchown", "fchmod", "fsync"):
+        watched(name)
+    files.write_new(str(tmp_path / "file"), b"content", mode, (os.getuid(), os.getgid()))
+    assert [name for name, _mode in seen] == ["open", "write", "fchown", "fchmod", "fsync"]
+    assert {found for name, found in seen if name in ("open", "write", "fchown")} == {0o600}
+    assert seen[-1] == ("fsync", mode)
+
+
+def test_a_new_file_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:3]))
+    files.write_new(str(tmp_path / "file"), b"some content")
+    assert (tmp_path / "file").read_bytes() == b"some content"
+
+
+@pytest.mark.parametrize("target", [None, "none", "other"])
+def test_a_new_file_takes_no_name_that_is_taken(tmp_path: Path, target: str | None) -> None:
+    (tmp_path / "other").write_bytes(b"other")
+    if target is None:
+        (tmp_path / "file").write_bytes(b"other")
+    else:
+        (tmp_path / "file").symlink_to(target)
+    with pytest.raises(FileExistsError):
+        files.write_new(str(tmp_path / "file"), b"content")
+    assert (tmp_path / "other").read_bytes() == b"other"
+    assert not (tmp_path / "none").exists()
+
+
+def test_remove(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for _ in range(2):
+        files.remove(str(tmp_path / "file"))
+        assert not (tmp_path / "file").exists()
