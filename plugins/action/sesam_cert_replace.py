@@ -66,13 +66,12 @@ class ActionModule(_base.SesamAction):
 
 
 def _order(pair: _preflight.WantedPair) -> dict[str, t.Any]:
-    """What the host needs of a pair: it parses no certificate, so it gets dates as numbers and DER to compare."""
+    """What the host needs of a pair: it parses no certificate, so it gets the dates as numbers."""
     return {
         "certificate": _certificates.to_pem(pair.chain),
         "private_key": pair.private_key.pem,
-        "_order": {
+        "order": {
             "run": {"id": uuid.uuid4().hex, "by": f"{getpass.getuser()}@{socket.gethostname()}"},
-            "chain": [_certificates.to_base64(certificate) for certificate in pair.chain],
             "not_before": pair.leaf.not_valid_before_utc.timestamp(),
             "not_after": pair.leaf.not_valid_after_utc.timestamp(),
         },

@@ -43,6 +43,5 @@ REPLACE: Arguments = dict(
     group={"type": "str"},
     start_stopped={"type": "bool", "default": False},
     allow_key_exposure={"type": "bool", "default": False},
-    # From the action plugin to the module, not for users: run id, chain and dates of the certificate.
-    _order={"type": "dict"},
+    order={"type": "dict"},
 )

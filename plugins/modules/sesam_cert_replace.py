@@ -99,6 +99,11 @@ options:
       - Without it, the task refuses to do so. Pipelining is switched on for this task in any case.
     type: bool
     default: false
+  order:
+    description:
+      - Not for tasks. Filled in by the action plugin with the id of the run, who ordered it, and the dates of the
+        certificate, which the host cannot read.
+    type: dict
 extends_documentation_fragment:
   - sep.sesam.installation
   - sep.sesam.attributes
@@ -213,7 +218,7 @@ from ansible_collections.sep.sesam.plugins.module_utils._host.answer import answ
 def main():
     # no_log: the transaction writes its own line to the host's syslog, and only for a change.
     module = AnsibleModule(argument_spec=_arguments.REPLACE, supports_check_mode=True, no_log=True)
-    order = module.params.pop("_order")
+    order = module.params.pop("order")
     if order is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_cert_replace.")
     module.exit_json(**answer("replace", dict(module.params, check_mode=module.check_mode, **order)))

@@ -15,11 +15,14 @@ import typing as t
 
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+except ImportError:  # _base tells it, before anything here is called.
+    pass
 
 def load(source: Input) -> list[x509.Certificate]:
     """The certificates of a PEM file, or the one of a DER file, in the order of the file.
@@ -45,11 +48,6 @@ def from_base64(texts: t.Iterable[str]) -> list[x509.Certificate]:
         except ValueError:
             break
     return certificates
-
-
-def to_base64(certificate: x509.Certificate) -> str:
-    """A certificate in the form in which it travels to the host: base64 of DER."""
-    return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode("ascii")
 
 
 def to_pem(chain: t.Iterable[x509.Certificate]) -> str:

@@ -8,30 +8,38 @@ from __future__ import annotations
 import base64
 import typing as t
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from .certificates import Pair
 
 _PIECE = 36
 
 
 class Secrets:
-    """Pieces of text, none of which may be seen anywhere."""
+    """Pieces of text, none of which may be seen anywhere.
 
-    def __init__(self, pair: Pair, *others: str) -> None:
-        self._pieces = {word.encode(): "a passphrase or password" for word in others}
-        pairs: list[tuple[str, bytes]] = [
-            ("PKCS#8", pair.key_pem()),
-            ("its traditional form", pair.key_pem("TraditionalOpenSSL")),
-        ]
-        for form, pem in pairs:
-            self._pieces.update(dict.fromkeys(_lines(pem), f"a line of the key in {form}"))
-            der = base64.b64decode(b"".join(pem.split(b"-----")[2].split()))
-            self._pieces.update(dict.fromkeys(_of_base64(der), f"the key in {form} as base64"))
-            # The private part is in the second half of a PEM text's lines and everywhere in RSA's.
-            self._pieces.update(dict.fromkeys(_of_base64(pem), f"the PEM text in {form} as base64"))
+    Only the second half of a key is looked for: the first half of an RSA key is its modulus, which stands in
+    the certificate too.
+    """
 
-    def add_text_of(self, pem: bytes) -> None:
+    def __init__(self, pair: Pair, *words: str) -> None:
+        if not isinstance(pair.key, rsa.RSAPrivateKey):
+            raise TypeError("which half of the text is secret is known for RSA alone")
+        self._pieces = {word.encode(): "a passphrase or password" for word in words}
+        pems = {"PKCS#8": pair.key_pem(), "PKCS#1": pair.key_pem("TraditionalOpenSSL")}
+        for form, pem in pems.items():
+            lines = _lines(pem)
+            der = base64.b64decode(b"".join(lines))
+            self._add(lines[len(lines) // 2 :], f"a line of the key in {form}")
+            self._add(_of_base64(der), f"the key in {form} as base64")
+            self._add(_of_base64(pem), f"the PEM text in {form} as base64")
+
+    def add_encrypted(self, pem: bytes) -> None:
         """An encrypted key is a secret too, if a weaker one."""
-        self._pieces.update(dict.fromkeys(_lines(pem), "a line of the encrypted key"))
+        self._add(_lines(pem), "a line of the encrypted key")
+
+    def _add(self, pieces: t.Iterable[bytes], what: str) -> None:
+        self._pieces.update((piece, what) for piece in pieces)
 
     def found_in(self, content: bytes | str) -> str:
         """What gives the key away in a text, empty if nothing does."""
@@ -39,14 +47,12 @@ class Secrets:
         return next((what for piece, what in self._pieces.items() if piece in content), "")
 
 
-def _lines(pem: bytes) -> t.Iterator[bytes]:
-    """The lines of a PEM body that are long enough to be nobody else's."""
-    return (line for line in pem.splitlines() if not line.startswith(b"-----") and len(line) > 20 and b":" not in line)
+def _lines(pem: bytes) -> list[bytes]:
+    """The whole lines of a PEM body: those that are nobody else's."""
+    return [line for line in pem.splitlines() if line and not line.startswith(b"-----") and b":" not in line]
 
 
 def _of_base64(content: bytes) -> t.Iterator[bytes]:
-    """Pieces from the middle of some content as base64 without line breaks, wherever in a group of three it begins."""
-    middle = len(content) // 2
-    for shift in range(3):
-        part = content[middle + shift : middle + shift + _PIECE]
-        yield base64.b64encode(part)
+    """Pieces of some content as base64 without line breaks, wherever in a group of three bytes it begins."""
+    begin = len(content) * 3 // 4
+    return (base64.b64encode(content[begin + shift : begin + shift + _PIECE]) for shift in range(3))

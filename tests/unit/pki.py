@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-Key = t.Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey]
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 Form = t.Literal["PKCS8", "TraditionalOpenSSL", "OpenSSH"]
 
 # What `openssl ecparam -name prime256v1 -genkey` writes before the key.
@@ -39,7 +39,7 @@ def key_bytes(
 ) -> bytes:
     """A private key in one of its forms."""
     encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding[encoding], serialization.PrivateFormat[form], encryption)
+    return key.private_bytes(getattr(serialization.Encoding, encoding), getattr(serialization.PrivateFormat, form), encryption)
 
 
 def spki(key: Key) -> bytes:

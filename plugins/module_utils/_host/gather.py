@@ -7,7 +7,6 @@
 Gathers and judges nothing. What could not be seen is C(None).
 """
 
-import base64
 import os
 import socket
 import time
@@ -95,7 +94,7 @@ def _addresses(name: str) -> t.Set[str]:
 
 def served_facts(seen: served.Served) -> dict:
     """What a port answered, as plain data."""
-    return dict(seen._asdict(), chain=[base64.b64encode(der).decode("ascii") for der in seen.chain])
+    return dict(seen._asdict(), chain=pair_files.as_base64(seen.chain))
 
 
 def log_facts(found: t.Optional[t.Tuple[str, server_log.SetupLine]], certificate: str,

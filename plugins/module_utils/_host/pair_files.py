@@ -59,7 +59,7 @@ class File(t.NamedTuple):
             facts.update(mode="%04o" % stat.S_IMODE(self.stat.st_mode), uid=self.stat.st_uid,
                          gid=self.stat.st_gid, changed=self.stat.st_ctime)
         if self.name == CERTIFICATE:
-            facts["chain"] = [base64.b64encode(der).decode("ascii") for der in self.chain]
+            facts["chain"] = as_base64(self.chain)
         else:
             facts["form"] = self.key_form
         return facts
@@ -124,7 +124,7 @@ class Folder:
         except files.Unreadable as exc:
             return File(name, exc.status, exc.reason, None)
         if name == CERTIFICATE:
-            return File(name, "file", "", read.stat, chain=_chain(read.content))
+            return File(name, "file", "", read.stat, chain=chain_in(read.content))
         return File(name, "file", "", read.stat, key_form=key_form.of(read.content))
 
     def _load(self, suffix: str) -> t.Tuple[t.Optional[ssl.SSLContext], str]:
@@ -225,7 +225,12 @@ class Folder:
                 os.close(descriptor)
 
 
-def _chain(content: bytes) -> t.List[bytes]:
+def as_base64(chain: t.Iterable[bytes]) -> t.List[str]:
+    """Certificates in the form in which they travel: base64 of DER."""
+    return [base64.b64encode(der).decode("ascii") for der in chain]
+
+
+def chain_in(content: bytes) -> t.List[bytes]:
     """The certificates of a PEM file as DER; none when one of them is damaged."""
     try:
         return [base64.b64decode(b"".join(body.split()), validate=True) for body in _PEM.findall(content)]

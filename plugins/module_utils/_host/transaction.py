@@ -26,7 +26,7 @@ def replace(parameters: dict) -> dict:
     """Answer the question C(replace).
 
     The parameters are those of C(gather), and C(run) (C(id), C(by)), C(certificate) and C(private_key) (PEM,
-    clean), C(chain) (base64 of DER), C(not_before) and C(not_after) (seconds since the epoch), C(log_check),
+    clean, leaf first), C(not_before) and C(not_after) (seconds since the epoch), C(log_check),
     C(start_timeout), C(stop_timeout), C(lock_timeout), C(keep_backups), C(owner), C(group),
     C(start_stopped), C(check_mode).
 
@@ -55,8 +55,9 @@ class _Run:
         self._places = places
         self._parameters = parameters
         self._kept = state.State(places.state_folder)
-        self._chain: t.List[str] = parameters["chain"]
-        self._new = served.fingerprint(base64.b64decode(self._chain[0]))
+        chain = pair_files.chain_in(parameters["certificate"].encode("ascii"))
+        self._chain = pair_files.as_base64(chain)
+        self._new = served.fingerprint(chain[0])
         self._context: t.Optional[processes.Context] = None
         self._stopped_at: t.Optional[float] = None
         self._answer: t.Dict[str, t.Any] = {

@@ -106,7 +106,7 @@ def test_around_the_key(change: t.Callable[[bytes], bytes]) -> None:
 
 
 @pytest.mark.parametrize("content", [
-    b"", b"0", b"\x30", b"\x30\x80\x00\x00", b"\x30\x85\x01\x01\x01\x01\x01", b"text", b"\0" * 100,
+    b"", b"0", b"\x30\x80\x00\x00", b"\x30\x85\x01\x01\x01\x01\x01", b"text", b"\0" * 100,
     pki.make(key=EC).pem,
     pki.make(key=EC).der,
     pem("PUBLIC KEY", pki.spki(EC)),

@@ -63,7 +63,7 @@ def test_not_installed_says_where_it_was_looked_for(installation: Path, content:
 
 
 def test_wrong_sesam_var_is_named(installation: Path) -> None:
-    with pytest.raises(layout.NotInstalled, match="/nowhere/ini .from the option sesam_var"):
+    with pytest.raises(layout.NotInstalled, match=r"/nowhere/ini \(from the option sesam_var\)"):
         find(installation, sesam_var="/nowhere")
 
 

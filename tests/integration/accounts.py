@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A throwaway user who may use sudo with a password, as an administrator of a real host does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+_TOOLS = ("useradd", "chpasswd", "userdel", "sudo")
+_SUDOERS = Path("/etc/sudoers.d")
+
+
+class Account(t.NamedTuple):
+    """A user of this machine."""
+
+    name: str
+    password: str
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return Path(f"~{self.name}").expanduser()
+
+    def variables(self) -> dict[str, t.Any]:
+        """What an inventory says to become root from this user."""
+        return {"ansible_become": True, "ansible_become_method": "sudo", "ansible_become_password": self.password}
+
+
+@contextlib.contextmanager
+def throwaway() -> t.Iterator[Account]:
+    """Make a user and remove it again, or skip the test and say what is missing."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a user")
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    if missing := [tool for tool in _TOOLS if not shutil.which(tool, path=path)]:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    account = Account(f"sesam-{secrets.token_hex(4)}", secrets.token_hex(12))
+    rights = _SUDOERS / account.name
+    environment = {**os.environ, "PATH": path}
+    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", account.name], env=environment, check=True)
+    try:
+        line = f"{account.name}:{account.password}\n".encode()
+        subprocess.run(["chpasswd"], input=line, env=environment, check=True)
+        rights.touch(mode=0o440)
+        rights.write_text(f"{account.name} ALL=(ALL) ALL\n")
+        yield account
+    finally:
+        rights.unlink(missing_ok=True)
+        subprocess.run(
+            ["userdel", "--force", "--remove", account.name], env=environment, stderr=subprocess.DEVNULL, check=False
+        )

@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The log line that names the certificate, in every shape, and the watch over what a start writes."""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.sep.sesam.plugins.module_utils._host import server_log
+
+PATH = "/var/opt/sesam/var/ini/ssl/sesam.https.crt"
+STAMP = "2026-11-23 18:00:00"
+TOLD = "Setting up HTTPS certificate from certificate file"
+
+
+def line(path: str = PATH) -> bytes:
+    return f"{STAMP} INFO  main - {TOLD} {path}' (via default location lookup)\n".encode()
+
+
+def paths(content: bytes) -> list[str]:
+    return [found.path for found in server_log.setup_lines(content)]
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    (f"{STAMP} INFO  main - {TOLD} {PATH}' (via default location lookup)", "via default location lookup"),
+    (f"{STAMP} INFO  main - {TOLD} '{PATH}' (via command line)", "via command line"),
+    (f"{STAMP} INFO  main - {TOLD} '{PATH} (via x)", "via x"),
+    (f'{STAMP} INFO  main - {TOLD} "{PATH}" (via x)', "via x"),
+    (f"{STAMP} INFO  main - {TOLD} {PATH} (via x)", "via x"),
+    (f"{STAMP} INFO  main - {TOLD} {PATH}'(via x)", "via x"),
+    (f"{STAMP} INFO  main - {TOLD} {PATH}'", ""),
+    (f"{STAMP} INFO  main - {TOLD} {PATH}", ""),
+    (f"{STAMP} INFO  main - {TOLD} {PATH}' ()", ""),
+    (f"{STAMP},123 INFO  main - {TOLD} {PATH}' (via x)", "via x"),
+    (f"{STAMP}.123 INFO  main - {TOLD} {PATH}' (via x)", "via x"),
+    (f"{STAMP.replace(' ', 'T')} INFO [main] - {TOLD} {PATH}' (via x)  \r", "via x"),
+    (f"\x1b[32m{STAMP}\x1b[0m \x1b[1;34mINFO\x1b[m  main - {TOLD} \x1b[33m{PATH}'\x1b[0m (via x)\x1b[K", "via x"),
+    (f"{STAMP} INFO  main - Setting up HTTPS certificate from {PATH} (via x)", "via x"),
+])
+def test_shapes_of_the_line(text: str, words: str) -> None:
+    found = server_log.setup_lines(b"before\n" + text.encode() + b"\nafter\n")
+    assert [(one.path, one.words) for one in found] == [(PATH, words)]
+    assert found[0].time == time.mktime(time.strptime(STAMP, "%Y-%m-%d %H:%M:%S"))
+    assert "\x1b" not in found[0].text
+    assert found[0].text.isprintable()
+
+
+@pytest.mark.parametrize("path", ["/a (b)/c d.crt", "/it's/c.crt", "/größe/c.crt", r"D:\SEP\var\c.crt"])
+def test_strange_paths(path: str) -> None:
+    assert paths(line(path)) == [path]
+
+
+def test_other_lines_do_not_count() -> None:
+    assert paths(b"Setting up HTTPS port\nSetting up HTTPS certificate\nHTTPS certificate from x\n\xff\xfe\n") == []
+
+
+@pytest.mark.parametrize("text", ["no stamp", "2026-99-23 18:00:00", "23.11.2026 18:00"])
+def test_a_line_without_a_time(text: str) -> None:
+    assert server_log.SetupLine(text, PATH, "").time is None
+
+
+def test_names_follows_links(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    found = server_log.SetupLine("", f"{tmp_path}/link/c.crt", "")
+    assert found.names(f"{tmp_path}/real/c.crt")
+    assert not found.names(f"{tmp_path}/real/d.crt")
+
+
+def test_clean_leaves_nothing_that_a_terminal_obeys() -> None:
+    content = b"a\x1b[2Jb\x07c\x1b]0;title\x07d\te\r\nf\xff\xc2\x9b31mg"
+    cleaned = server_log.clean(content)
+    assert all(char.isprintable() or char in "\n\t" for char in cleaned)
+    assert cleaned.split("\n")[0].startswith("abc")
+
+
+def test_the_last_line_of_the_first_log_that_has_one(tmp_path: Path) -> None:
+    logs = [tmp_path / name for name in ("none", "empty", "full", "other")]
+    logs[1].write_bytes(b"nothing\n")
+    logs[2].write_bytes(line("/first") + line("/second") + b"later\n")
+    logs[3].write_bytes(line("/third"))
+    found = server_log.last_setup_line(map(str, logs))
+    assert found is not None
+    assert (found[0], found[1].path) == (str(logs[2]), "/second")
+    assert server_log.last_setup_line([str(logs[0]), str(tmp_path)]) is None
+
+
+def test_a_large_log_is_read_from_its_end(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "wb") as log:
+        log.write(line("/too/old"))
+        log.truncate(200 << 20)
+        log.seek(0, os.SEEK_END)
+        log.write(b"\n" + line("/at/the/end"))
+    tracemalloc.start()
+    begin = time.monotonic()
+    found = server_log.last_setup_line([str(tmp_path / "log")])
+    seconds, (_now, most) = time.monotonic() - begin, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found is not None
+    assert found[1].path == "/at/the/end"
+    assert seconds < 5
+    assert most < 64 << 20
+
+
+def test_a_line_that_is_too_far_back_is_not_found(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "wb") as log:
+        log.write(line())
+        log.truncate(server_log.TAIL_BYTES + 1000)
+    assert server_log.last_setup_line([str(tmp_path / "log")]) is None
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log with a history: a start that named another file."""
+    path = tmp_path / "log"
+    path.write_bytes(b"history\n" * 100 + line("/old"))
+    return path
+
+
+@pytest.fixture
+def watch(log: Path) -> t.Iterator[server_log.Watch]:
+    watched = server_log.Watch([str(log), f"{log}.other"])
+    yield watched
+    watched.close()
+
+
+def append(path: Path, content: bytes) -> None:
+    with open(path, "ab") as stream:
+        stream.write(content)
+
+
+def test_old_lines_never_count(log: Path, watch: server_log.Watch) -> None:
+    assert watch.since() == b""
+    append(log, b"noise\n")
+    assert watch.since() == b"noise\n"
+    append(log, line("/new"))
+    assert paths(watch.since()) == ["/new"]
+    assert paths(watch.since()) == ["/new"]
+
+
+def test_watch_through_a_rotation(log: Path, watch: server_log.Watch) -> None:
+    append(log, b"last words\n")
+    log.rename(f"{log}.1")
+    assert watch.since() == b"last words\n"
+    log.write_bytes(line("/new"))
+    append(Path(f"{log}.1"), b"and more\n")
+    assert watch.since() == b"last words\nand more\n" + line("/new")
+
+
+def test_watch_through_a_removal(log: Path, watch: server_log.Watch) -> None:
+    log.unlink()
+    assert watch.since() == b""
+    log.write_bytes(line("/new"))
+    assert paths(watch.since()) == ["/new"]
+
+
+def test_watch_through_a_truncation(log: Path, watch: server_log.Watch) -> None:
+    os.truncate(log, 0)
+    assert watch.since() == b""
+    append(log, line("/new"))
+    assert paths(watch.since()) == ["/new"]
+
+
+def test_watch_through_a_truncation_and_regrowth_past_the_mark(log: Path, watch: server_log.Watch) -> None:
+    mark = log.stat().st_size
+    os.truncate(log, 0)
+    append(log, line("/new") + b"other words\n" * 200)
+    assert log.stat().st_size > mark
+    assert paths(watch.since()) == ["/new"]
+
+
+def test_watch_over_a_log_that_appears_later(log: Path, watch: server_log.Watch) -> None:
+    Path(f"{log}.other").write_bytes(line("/new"))
+    assert paths(watch.since()) == ["/new"]
+
+
+def test_watch_over_an_empty_log(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
+    watched = server_log.Watch([str(tmp_path / "log")])
+    append(tmp_path / "log", line("/new"))
+    assert paths(watched.since()) == ["/new"]
+    watched.close()
+
+
+def test_watch_over_a_fifo_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    watched = server_log.Watch([str(tmp_path / "log")])
+    assert watched.since() == b""
+    watched.close()
+
+
+def test_a_watch_loses_no_descriptor(log: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    watched = server_log.Watch([str(log), f"{log}.other"])
+    log.rename(f"{log}.1")
+    log.touch()
+    for _ in range(3):
+        watched.since()
+    watched.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("content", [
+    f"{TOLD} {' ' * 20_000}x(".encode(), f"{TOLD} {'(' * 20_000}".encode(), b"\x1b[" * 20_000,
+])
+def test_no_line_makes_the_pattern_slow(content: bytes) -> None:
+    begin = time.monotonic()
+    server_log.setup_lines(content)
+    assert time.monotonic() - begin < 5

@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running sm_main: what it starts can outlive us, and gets nothing of ours."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.sep.sesam.plugins.module_utils._host import processes, sm_main
+
+# pytest-xdist runs a thread of its own, and newer Pythons warn of a fork beside it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+
+NO_PROFILE = "/nowhere/profile"
+Script = t.Callable[..., Path]
+
+
+def run(path: Path, timeout: float = 10, profile: Path | str = NO_PROFILE, context: processes.Context | None = None,
+        spare: t.Callable[[], t.Iterable[int]] = lambda: ()) -> sm_main.Outcome:
+    return sm_main.SmMain(str(path), str(profile), context).run(["start", "rmi"], timeout, spare)
+
+
+def context(**values: t.Any) -> processes.Context:
+    return processes.Context(os.getuid(), os.getgid(), 0o022, 0, {}, {})._replace(**values)
+
+
+def test_arguments_exit_code_and_output(tmp_path: Path, script: Script) -> None:
+    outcome = run(script(tmp_path / "it's a program", 'echo "<$*>"; echo "last words" >&2; exit 3'))
+    assert outcome.code == 3
+    assert outcome.output == b"<start rmi>\nlast words\n"
+    assert outcome.words() == "it ended with exit code 3; it said: last words"
+
+
+@pytest.mark.parametrize("kind", ["missing", "not executable", "no program"])
+def test_what_cannot_be_run_is_an_outcome(tmp_path: Path, script: Script, kind: str) -> None:
+    path = tmp_path / "sm_main"
+    if kind == "not executable":
+        script(path, "true", 0o644)
+    elif kind == "no program":
+        path.write_bytes(b"\0\1\2\3")
+        path.chmod(0o755)
+    outcome = run(path)
+    assert outcome.code == 127
+    assert str(path) in outcome.words()
+
+
+def test_a_daemon_that_keeps_the_output_does_not_hold_us(tmp_path: Path, script: Script) -> None:
+    program = script(tmp_path / "sm_main", f"sleep 30 &\necho $! > '{tmp_path}/pid'\necho started")
+    outcome = run(program)
+    daemon = int((tmp_path / "pid").read_text())
+    try:
+        assert outcome.seconds < 5
+        assert (outcome.code, outcome.output) == (0, b"started\n")
+        assert processes.is_alive(daemon)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_the_time_limit_ends_the_group_and_spares_rmi(tmp_path: Path, script: Script) -> None:
+    program = script(
+        tmp_path / "sm_main",
+        f"sleep 31 & echo $! > '{tmp_path}/rmi'\nsleep 32 & echo $! > '{tmp_path}/other'\n"
+        f"echo $$ > '{tmp_path}/self'\ntrap '' TERM\necho hanging\nwhile :; do sleep 1; done")
+    pids: dict[str, int] = {}
+
+    def spare() -> list[int]:
+        pids.update({name: int((tmp_path / name).read_text()) for name in ("rmi", "other", "self")})
+        return [pids["rmi"]]
+
+    outcome = run(program, 0.5, spare=spare)
+    try:
+        assert outcome.code is None
+        assert outcome.words().endswith("and was ended; it said: hanging")
+        assert outcome.seconds < 10
+        deadline = time.monotonic() + 2
+        while processes.is_alive(pids["other"]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert {name: processes.is_alive(pid) for name, pid in pids.items()} == {
+            "rmi": True, "other": False, "self": False}
+        assert processes.group_members(pids["self"]) == [pids["rmi"]]
+    finally:
+        os.kill(pids["rmi"], signal.SIGKILL)
+
+
+def environment(outcome: sm_main.Outcome) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in outcome.output.decode().splitlines() if "=" in line)
+
+
+@pytest.fixture
+def shows_environment(tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that prints its environment, called from one that is full of things."""
+    for name in ("ANSIBLE_X", "SESAM_SSL_KEY", "LD_PRELOAD", "LC_ALL", "SSH_AUTH_SOCK", "PYTHONPATH"):
+        monkeypatch.setenv(name, "/of/the/caller" if name != "LD_PRELOAD" else "")
+    return script(tmp_path / "sm_main", "exec env")
+
+
+def test_nothing_of_our_environment_is_passed_on(shows_environment: Path) -> None:
+    found = environment(run(shows_environment))
+    assert set(found) - {"_", "SHLVL", "PWD"} == {"HOME", "PATH"}
+    assert "/of/the/caller" not in found.values()
+
+
+def test_environment_of_the_profile_and_of_the_old_rmi(shows_environment: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "it's a profile"
+    profile.write_text("echo noise\nexport SM_BIN=/opt/x SESAM_A=profile PATH=/opt/x:$PATH\nLOCAL=1\n")
+    found = environment(run(shows_environment, profile=profile))
+    assert (found["SM_BIN"], found["SESAM_A"]) == ("/opt/x", "profile")
+    assert found["PATH"].startswith("/opt/x:/usr/")
+    assert "LOCAL" not in found
+    # What matters is as rmi has it: what it has not, the new one has not either.
+    found = environment(run(shows_environment, profile=profile, context=context(environment={"TZ": "UTC"})))
+    assert (found["SM_BIN"], found["TZ"]) == ("/opt/x", "UTC")
+    assert "SESAM_A" not in found
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o664])
+def test_a_profile_that_others_may_write_is_not_run(shows_environment: Path, tmp_path: Path, mode: int) -> None:
+    profile = tmp_path / "profile"
+    profile.write_text(f"touch '{tmp_path}/harm'\nexport SM_BIN=/opt/x\n")
+    profile.chmod(mode)
+    assert "SM_BIN" not in environment(run(shows_environment, profile=profile))
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("text", ["exit 3", "sleep 30", "set -e; false", "if", "exec 1>&-; exec 2>&-"])
+def test_a_profile_that_fails_does_no_harm(
+    shows_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(sm_main, "_PROFILE_SECONDS", 0.3)
+    (tmp_path / "profile").write_text(text + "\n")
+    assert environment(run(shows_environment, profile=tmp_path / "profile"))["PATH"] == sm_main._PATH
+
+
+def status(outcome: sm_main.Outcome) -> dict[str, str]:
+    return {name: value.strip() for name, _colon, value in
+            (line.partition(":") for line in outcome.output.decode().splitlines())}
+
+
+@pytest.fixture
+def shows_status(tmp_path: Path, script: Script) -> Path:
+    return script(tmp_path / "sm_main", "exec cat /proc/self/status /proc/self/limits")
+
+
+def test_signals_are_default_even_where_we_ignore_them(shows_status: Path) -> None:
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGUSR2)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        found = status(run(shows_status))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert int(found["SigIgn"], 16) == 0
+    assert int(found["SigBlk"], 16) == 0
+
+
+@pytest.mark.parametrize(("of_rmi", "expected"), [
+    (None, "0022"), (context(umask=0o077), "0077"), (context(umask=None), "0022"),
+])
+def test_umask(shows_status: Path, of_rmi: processes.Context | None, expected: str) -> None:
+    before = os.umask(0o007)
+    try:
+        assert status(run(shows_status, context=of_rmi))["Umask"] == expected
+    finally:
+        os.umask(before)
+
+
+def test_limits_are_those_of_rmi(shows_status: Path) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    outcome = run(shows_status, context=context(limits={"RLIMIT_NOFILE": (123, most)}))
+    line = next(line for line in outcome.output.decode().splitlines() if line.startswith("Max open files"))
+    assert line.split()[3] == "123"
+
+
+def test_session_folder_and_descriptors(tmp_path: Path, script: Script) -> None:
+    program = script(tmp_path / "sm_main", "pwd; ls /proc/self/fd | tr '\\n' ' '; echo; readlink /proc/self/fd/0;"
+                                           "echo $$; cut -d' ' -f5,6 /proc/$$/stat; stat -Lc %a /proc/self/fd/1")
+    with open(tmp_path / "kept", "w") as kept:
+        os.set_inheritable(kept.fileno(), True)
+        folder, descriptors, stdin, pid, group, mode = run(program).output.decode().splitlines()
+    assert folder == "/"
+    # The fourth one is that of ls itself.
+    assert descriptors.split() == ["0", "1", "2", "3"]
+    assert stdin == "/dev/null"
+    assert group.split() == [pid, pid]
+    assert mode == "600"
+
+
+def test_the_output_is_bounded(tmp_path: Path, script: Script) -> None:
+    outcome = run(script(tmp_path / "sm_main", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last words"))
+    assert len(outcome.output) <= 1 << 16
+
+
+def test_words_show_no_control_characters() -> None:
+    words = sm_main.Outcome(0, b"\x1b[31mred\x07\n\n", 1.0).words()
+    assert words == "it ended with exit code 0; it said: red"
+    assert sm_main.Outcome(0, b" \n", 1.0).words() == "it ended with exit code 0; it said nothing"
+
+
+@pytest.mark.parametrize(("line", "pid"), [
+    ("rmi        [ 10959]: online", 10959), ("rmi        [1234567]: online  ", 1234567),
+    ("\x1b[32mrmi        [ 10959]: online\x1b[0m", 10959), ("rmi                : offline", None),
+    ("rmi        [ 10959]: offline", None), ("rmi                : unused", None), ("", None),
+    ("xrmi       [ 10959]: online", None), ("rmi        [ 10959]: online soon", None),
+])
+def test_which_process_is_rmi(tmp_path: Path, script: Script, line: str, pid: int | None) -> None:
+    stamp = "2026-11-23 18:00:00: "
+    (tmp_path / "report").write_text(
+        f"{stamp}$Id: x $\n{stamp}qm         [  8185]: online\n{stamp}{line}\n{stamp}ui                 : unused\n")
+    program = script(tmp_path / "sm_main", f"test $1 = status && cat '{tmp_path}/report'")
+    assert sm_main.SmMain(str(program), NO_PROFILE, None).rmi_pid() == pid
+
+
+def test_signals_pass_by_and_are_not_inherited(shows_status: Path) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    with sm_main.signals_handled():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+        found = subprocess.run([shows_status], capture_output=True, text=True, check=True).stdout
+        ignored = int(next(line for line in found.splitlines() if line.startswith("SigIgn")).split()[1], 16)
+        assert not ignored >> signal.SIGTERM - 1 & 1
+    assert {number: signal.getsignal(number) for number in before} == before
