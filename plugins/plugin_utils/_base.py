@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import importlib.metadata
 import os
+import sys
 import typing as t
 
 from ansible import constants
@@ -17,6 +19,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import _inputs, _report
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
+
+# The oldest version of cryptography that the collection is made for.
+CRYPTOGRAPHY = 45
 
 Options = dict[str, t.Any]
 Result = dict[str, t.Any]
@@ -42,6 +47,7 @@ class SesamAction(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         """Run the task; every refusal becomes a failed result, never a traceback."""
         result: Result = super().run(tmp, task_vars)
+        _require_cryptography()
         try:
             result.update(self.answer(self._options(), task_vars or {}))
         except Refused as exc:
@@ -143,3 +149,15 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         if become is not None and become.name == "su":
             return "modules cannot be pipelined through become method su"
         return f"the connection {self._connection.transport} cannot pipeline modules"
+
+
+def _require_cryptography() -> None:
+    """Say in one line what is missing on the controller."""
+    try:
+        found = importlib.metadata.version("cryptography")
+    except importlib.metadata.PackageNotFoundError:
+        found = "none"
+    if found == "none" or int(found.partition(".")[0]) < CRYPTOGRAPHY:
+        raise AnsibleActionFail(
+            f"cryptography {CRYPTOGRAPHY} or later is needed on the controller, found: {found}. "
+            f"Install it for the Python that runs Ansible: {sys.executable} -m pip install --upgrade cryptography")

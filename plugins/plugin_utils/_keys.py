@@ -12,9 +12,15 @@ import typing as t
 from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+try:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+except ImportError:  # _base tells it, before anything here is called.
+    pass
+
+if t.TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _BLOCK = re.compile(br"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 _ENCRYPTED = (key_form.PKCS8_ENCRYPTED, key_form.TRADITIONAL_ENCRYPTED)

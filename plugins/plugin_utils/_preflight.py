@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _keys
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
-from cryptography import x509
+
+if t.TYPE_CHECKING:
+    from cryptography import x509
 
 
 @dataclasses.dataclass(frozen=True)

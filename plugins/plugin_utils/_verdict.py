@@ -14,7 +14,9 @@ import typing as t
 
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
-from cryptography import x509
+
+if t.TYPE_CHECKING:
+    from cryptography import x509
 
 # How far from the start of its process a certificate may begin and still pass for one made at that start.
 _AT_THE_START = 600.0
@@ -226,4 +228,3 @@ def _chain_findings(seen: Seen) -> list[Finding]:
                         f"The port sends {len(seen.served)} certificates, the file in place has {len(seen.on_disk)}.",
                         "If the file is newer than the process, restart rmi. A server may leave out the root.")]
     return []
-

@@ -39,7 +39,8 @@ def key_bytes(
 ) -> bytes:
     """A private key in one of its forms."""
     encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    return key.private_bytes(getattr(serialization.Encoding, encoding), getattr(serialization.PrivateFormat, form), encryption)
+    return key.private_bytes(
+        getattr(serialization.Encoding, encoding), getattr(serialization.PrivateFormat, form), encryption)
 
 
 def spki(key: Key) -> bytes:

@@ -17,6 +17,7 @@ PKCS8 = "PKCS#8"
 PKCS8_ENCRYPTED = "encrypted PKCS#8"
 PKCS1 = "PKCS#1"
 SEC1 = "SEC1"
+DSA = "traditional DSA"
 TRADITIONAL_ENCRYPTED = "traditional encrypted"
 OPENSSH = "OpenSSH"
 NONE = "no private key"
@@ -57,18 +58,20 @@ def of_der(der: bytes) -> str:
         return NONE
     tags: t.List[int] = []
     position, end = outer[1], outer[2]
-    while position < end and len(tags) < 3:
+    while position < end and len(tags) < 9:
         element = _element(der, position)
         if element is None:
             return NONE
         tags.append(element[0])
         position = element[2]
-    if tags == [_INTEGER, _SEQUENCE, _OCTETS]:
+    if tags[:3] == [_INTEGER, _SEQUENCE, _OCTETS]:
         return PKCS8
     if tags == [_SEQUENCE, _OCTETS]:
         return PKCS8_ENCRYPTED
-    if tags == [_INTEGER, _INTEGER, _INTEGER]:
+    if tags == [_INTEGER] * 9:
         return PKCS1
+    if tags == [_INTEGER] * 6:
+        return DSA
     if tags[:2] == [_INTEGER, _OCTETS]:
         return SEC1
     return NONE

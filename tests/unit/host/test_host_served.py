@@ -83,7 +83,7 @@ def test_the_whole_chain(serve: Server, tmp_path: Path, new: pki.Pair) -> None:
 
 def test_a_chain_that_fills_several_records(serve: Server, tmp_path: Path, old: pki.Pair) -> None:
     """A TLS record has at most 16 KiB; a message goes on in the next one (RFC 5246, 6.2.1)."""
-    length = 40
+    length = 60
     assert len(old.der) * length > 1 << 14
     seen = served.look("127.0.0.1", serve(tls(old, tmp_path, chain=old.pem * length)), 5)
     assert list(seen.chain) == [old.der] * length
