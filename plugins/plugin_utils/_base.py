@@ -23,6 +23,9 @@ from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding
 # The oldest version of cryptography that the collection is made for.
 CRYPTOGRAPHY = 45
 
+# The least that makes sense for an option that is a number.
+_LEAST = {"port": 1, "start_timeout": 1, "stop_timeout": 1, "lock_timeout": 0, "keep_backups": 0}
+
 Options = dict[str, t.Any]
 Result = dict[str, t.Any]
 
@@ -63,6 +66,9 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             _validation, options = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         except AnsibleActionFail as exc:
             raise AnsibleActionFail(self._without_secrets(str(exc))) from None
+        for name, least in _LEAST.items():
+            if name in options and options[name] < least:
+                raise AnsibleActionFail(f"{name} is {options[name]}; it has to be {least} or more.")
         return t.cast(Options, options)
 
     def _without_secrets(self, message: str) -> str:

@@ -88,9 +88,10 @@ def _as_text(words: dict[str, str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in words.items())
 
 
-def refusal(findings: t.Iterable[Finding]) -> str:
-    """The message when nothing was touched."""
-    return "Nothing was touched. " + " ".join(str(finding) for finding in findings if finding.level == "error")
+def refusal(findings: t.Iterable[Finding], recovered: str | None = None) -> str:
+    """The message when nothing was touched, but what an interrupted run had left."""
+    begin = f"What an interrupted run left was {recovered} first; then nothing" if recovered else "Nothing"
+    return f"{begin} was touched. " + " ".join(str(finding) for finding in findings if finding.level == "error")
 
 
 def failure(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:

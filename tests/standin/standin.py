@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the sep.sesam contributors
 """The one program of the stand-in: its command line, an instance's sm_main, and the daemon rmi.

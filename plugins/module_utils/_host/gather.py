@@ -71,7 +71,8 @@ def find_rmi(places: layout.Layout, parameters: dict) -> Rmi:
     wanted = parameters.get("address")
     for listener in processes.listeners(port):
         if wanted is None or answers_on(listener, wanted):
-            return Rmi(True, wanted or _UNSPECIFIED.get(listener.address, listener.address), port, listener.pid)
+            return Rmi(True, wanted or _UNSPECIFIED.get(listener.address, listener.address), port,
+                       processes.owner(listener))
     address = wanted or _UNSPECIFIED["0.0.0.0"]
     if not os.access(places.sm_main, os.X_OK):
         return Rmi(None, address, port, None)

@@ -66,13 +66,17 @@ def find(parameters: dict) -> Layout:
 
     :raises NotInstalled: there is no C(<SESAM_VAR>)/ini.
     """
+    for name in ("sesam2000_ini", "sesam_var", "sm_main", "log_file"):
+        path = parameters.get(name)
+        if path and not os.path.isabs(path):
+            raise NotInstalled("the option %s has to be an absolute path, and is %s" % (name, path))
     registry = parameters["sesam2000_ini"]
     named, reason = _registry(registry)
     sesam_var = parameters.get("sesam_var")
     if sesam_var:
         source = "the option sesam_var"
-    elif named.get("SM_INI"):
-        sesam_var = os.path.dirname(os.path.dirname(os.path.abspath(named["SM_INI"])))
+    elif os.path.isabs(named.get("SM_INI", "")):
+        sesam_var = os.path.dirname(os.path.dirname(os.path.normpath(named["SM_INI"])))
         source = "SM_INI in %s" % registry
     else:
         raise NotInstalled("%s: %s, and no sesam_var was given" % (registry, reason))
@@ -83,7 +87,7 @@ def find(parameters: dict) -> Layout:
 
 def _registry(path: str) -> t.Tuple[t.Dict[str, str], str]:
     try:
-        return sm_ini.read(path)[""], "it has no line SM_INI="
+        return sm_ini.read(path)[""], "it has no line SM_INI= with an absolute path"
     except files.Unreadable as exc:
         return {}, exc.reason
 

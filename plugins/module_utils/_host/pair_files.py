@@ -147,12 +147,13 @@ class Folder:
 
     # Writing
 
-    def make(self, owner: t.Tuple[int, int]) -> None:
-        """Make the folder if it does not exist."""
+    def make(self) -> None:
+        """Make the folder if it does not exist, with the owner of the one that it is made in."""
         if self._descriptor is None:
+            parent = os.stat(os.path.dirname(self.path))
             os.mkdir(self.path, 0o755)
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            os.fchown(self._descriptor, *owner)
+            os.fchown(self._descriptor, parent.st_uid, parent.st_gid)
             files.sync_folder(os.path.dirname(self.path))
 
     def stage(self, pair: Copies) -> None:

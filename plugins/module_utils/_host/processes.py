@@ -17,10 +17,10 @@ _LIMITS = [(name, getattr(resource, name)) for name in dir(resource) if name.sta
 
 
 class Listener(t.NamedTuple):
-    """A listening TCP socket: its local address, and the process that holds it (C(None) without the rights)."""
+    """A listening TCP socket: its local address, and the inode by which its owner is found."""
 
     address: str
-    pid: t.Optional[int]
+    inode: str
 
 
 class Context(t.NamedTuple):
@@ -56,9 +56,8 @@ def listeners(port: int) -> t.List[Listener]:
         for local, inode in _listening(table):
             address, hexport = local.split(":")
             if int(hexport, 16) == port:
-                found.append((_address(address, size), inode))
-    owners = _socket_owners({inode for address, inode in found}) if found else {}
-    return [Listener(address, owners.get(inode)) for address, inode in found]
+                found.append(Listener(_address(address, size), inode))
+    return found
 
 
 def _listening(table: str) -> t.Iterator[t.Tuple[str, str]]:
@@ -81,25 +80,17 @@ def _address(text: str, size: int) -> str:
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
-def _socket_owners(inodes: t.Set[str]) -> t.Dict[str, int]:
-    targets = {"socket:[%s]" % inode: inode for inode in inodes}
-    owners: t.Dict[str, int] = {}
+def owner(listener: Listener) -> t.Optional[int]:
+    """The process that holds a listening socket; C(None) without the rights to see it."""
+    wanted = "socket:[%s]" % listener.inode
     for pid in _pids():
         folder = "/proc/%d/fd" % pid
         try:
-            descriptors = os.listdir(folder)
+            if any(os.readlink(os.path.join(folder, name)) == wanted for name in os.listdir(folder)):
+                return pid
         except OSError:
-            continue
-        for descriptor in descriptors:
-            try:
-                inode = targets.get(os.readlink("%s/%s" % (folder, descriptor)))
-            except OSError:
-                continue
-            if inode is not None:
-                owners.setdefault(inode, pid)
-        if len(owners) == len(inodes):
-            break
-    return owners
+            continue  # Gone, or not ours to look at.
+    return None
 
 
 def _pids() -> t.Iterator[int]:

@@ -18,7 +18,11 @@ from . import files
 
 TAIL_BYTES = 1 << 20
 _REMEMBERED_BYTES = 256
+_LONGEST_LINE = 1 << 13
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+# All that a terminal obeys or that hides text: C0 and C1 but tab and line feed, separators, bidirectional marks.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_PHRASE = b"Setting up HTTPS certificate"
 _LINE = re.compile(
     r"Setting up HTTPS certificate from (?:certificate file )?['\"]?(?P<path>.+?)['\"]?"
     r"(?:\s*\((?P<words>[^()]*)\))?\s*$")
@@ -50,13 +54,14 @@ class SetupLine(t.NamedTuple):
 
 def clean(content: bytes) -> str:
     """A piece of a log as text, without ANSI colours and other control characters."""
-    text = _ANSI.sub("", content.decode("utf-8", "replace"))
-    return "".join(char for char in text if char in "\n\t" or char.isprintable())
+    return _CONTROL.sub("", _ANSI.sub("", content.decode("utf-8", "replace")))
 
 
 def setup_lines(content: bytes) -> t.List[SetupLine]:
     """Every success line in a piece of the log, oldest first."""
-    matches = ((line.strip(), _LINE.search(line)) for line in clean(content).split("\n"))
+    # The pattern takes time in the square of a line's length, so that nobody shall write a very long one.
+    lines = (clean(line).strip() for line in content.split(b"\n") if _PHRASE in line and len(line) <= _LONGEST_LINE)
+    matches = ((line, _LINE.search(line)) for line in lines)
     return [SetupLine(line, match.group("path"), match.group("words") or "") for line, match in matches if match]
 
 

@@ -139,9 +139,10 @@ class State:
 
     def _read(self, name: str) -> t.Optional[dict]:
         try:
-            return json.loads(files.read_regular(self._at(name), _SIZE_LIMIT).content.decode("utf-8"))
+            data = json.loads(files.read_regular(self._at(name), _SIZE_LIMIT).content.decode("utf-8"))
         except (files.Unreadable, ValueError):
             return None
+        return data if isinstance(data, dict) else None
 
     def _write(self, name: str, data: dict) -> None:
         new = self._at(name + ".new")

@@ -94,14 +94,15 @@ class Switch:
     def _is_there(self) -> bool:
         if self._rmi.pid is not None and processes.is_alive(self._rmi.pid):
             return True
-        return any(self._listens(listener) for listener in processes.listeners(self._rmi.port))
+        return bool(self._listeners())
 
-    def _listens(self, listener: processes.Listener) -> bool:
-        return gather.answers_on(listener, self._rmi.address)
+    def _listeners(self) -> t.List[processes.Listener]:
+        return [listener for listener in processes.listeners(self._rmi.port)
+                if gather.answers_on(listener, self._rmi.address)]
 
     def _rmi_pids(self) -> t.List[int]:
         """The living processes that are, or may be, rmi."""
-        found = [listener.pid for listener in processes.listeners(self._rmi.port) if self._listens(listener)]
+        found = [processes.owner(listener) for listener in self._listeners()]
         found += [self._rmi.pid, self._sm_main.rmi_pid()]
         return [pid for pid in found if pid is not None and processes.is_alive(pid)]
 

@@ -8,7 +8,6 @@ What dies elsewhere (controller, connection) does not stop it. What dies here le
 next run undoes or finishes what it tells.
 """
 
-import base64
 import grp
 import os
 import pwd
@@ -16,7 +15,7 @@ import syslog
 import time
 import typing as t
 
-from . import gather, layout, pair_files, place_checks, processes, refusal, served, sm_main, state, switch
+from . import gather, layout, pair_files, place_checks, processes, refusal, served, sm_main, state, switch, way_back
 
 _LOG_LINES_SHOWN = 30
 _LINE_LENGTH_SHOWN = 300
@@ -59,6 +58,8 @@ class _Run:
         self._chain = pair_files.as_base64(chain)
         self._new = served.fingerprint(chain[0])
         self._context: t.Optional[processes.Context] = None
+        # Set when an interrupted run has left an rmi stopped that was not.
+        self._should_run = False
         self._stopped_at: t.Optional[float] = None
         self._answer: t.Dict[str, t.Any] = {
             "changed": False, "action": "none", "recovered": None, "steps": [], "downtime": None, "backup": None,
@@ -82,7 +83,7 @@ class _Run:
             if answer is None:
                 with sm_main.signals_handled():
                     answer = self._carry_out()
-                    self._kept.keep_result(run["id"], answer)
+                    self._tidy(lambda: self._kept.keep_result(run["id"], answer))
             return answer
         finally:
             self._kept.unlock()
@@ -100,6 +101,9 @@ class _Run:
             self._check(after, answer["action"])
             if answer["action"] != "none":
                 self._act(after)
+            if after["journal"] is not None or answer["action"] != "none":
+                self._tidy(self._kept.clear_journal)
+                self._tidy(lambda: self._kept.prune(self._parameters["keep_backups"]))
                 after = self._look()
         except refusal.Refused as exc:
             answer["refused"] = exc.finding()
@@ -117,7 +121,7 @@ class _Run:
     def _decide(self, seen: dict) -> str:
         """The smallest repair that makes the server serve the wanted certificate from the wanted files."""
         is_running = seen["rmi"]["is_running"]
-        starts = self._parameters["start_stopped"]
+        starts = self._parameters["start_stopped"] or self._should_run
         disk = seen["disk"]
         if not (disk["works"] and disk["certificate"]["chain"] == self._chain):
             return "replaced" if is_running or starts else "placed"
@@ -146,29 +150,29 @@ class _Run:
     # Doing it
 
     def _act(self, seen: dict) -> None:
-        action, was_running = self._answer["action"], bool(seen["rmi"]["is_running"])
+        action = self._answer["action"]
         rmi = gather.Rmi(*[seen["rmi"][name] for name in gather.Rmi._fields])
         self._context = processes.context(rmi.pid)
         with pair_files.Folder(self._places.ssl_folder) as folder:
             old = folder.copies()
             owner = self._owner(self._default_owner(old))
-            places_files = action in ("replaced", "placed")
-            if not places_files:
+            new = self._new_pair(owner) if action in ("replaced", "placed") else {}
+            if not new:
                 folder.set_permissions(owner)
             if action == "permissions":
                 return
-            new = self._new_pair(owner) if places_files else {}
-            if places_files:
-                self._stage(folder, new, owner)
-            entry = self._entry(seen, old, places_files, was_running)
-            self._kept.write_journal(entry)
             try:
-                self._forward(rmi, folder, new, was_running, ends_running=action != "placed")
-            except switch.StepFailed as exc:
-                self._answer["failure"]["way_back"] = self._way_back(entry, "rollback")
-                raise exc
-        self._kept.clear_journal()
-        self._kept.prune(self._parameters["keep_backups"])
+                if new:
+                    self._stage(folder, new)
+                journal = self._journal(seen, old, bool(new))
+                self._kept.write_journal(journal._asdict())
+                try:
+                    self._forward(rmi, folder, new)
+                except switch.StepFailed:
+                    self._answer["failure"]["way_back"] = self._go_back(journal, "rollback")
+                    raise
+            finally:
+                folder.unstage()
 
     def _default_owner(self, old: pair_files.Copies) -> t.Tuple[int, int]:
         """That of the key replaced, else that of the running rmi, else that of the folder."""
@@ -185,38 +189,36 @@ class _Run:
         return {name: pair_files.Copy(self._parameters[option].encode("ascii"), mode, owner)
                 for name, option, mode in contents}
 
-    def _stage(self, folder: pair_files.Folder, new: pair_files.Copies, owner: t.Tuple[int, int]) -> None:
-        try:
-            folder.make(owner)
-            folder.stage(new)
-            reason = folder.rehearse()
-            if reason:
-                raise refusal.Refused(
-                    "rehearsal-failed", "The new pair does not work on this host: %s." % reason,
-                    "Nothing was touched. Does the host's OpenSSL know this kind of key?", subject="wanted")
-        except BaseException:
-            folder.unstage()
-            raise
+    def _stage(self, folder: pair_files.Folder, new: pair_files.Copies) -> None:
+        folder.make()
+        folder.stage(new)
+        reason = folder.rehearse()
+        if reason:
+            raise refusal.Refused(
+                "rehearsal-failed", "The new pair does not work on this host: %s." % reason,
+                "Does the TLS library of the host know this kind of key?", subject="wanted")
 
-    def _entry(self, seen: dict, old: pair_files.Copies, places_files: bool, was_running: bool) -> dict:
-        """The journal: what it takes to bring back what was, written before anything is touched."""
+    def _journal(self, seen: dict, old: pair_files.Copies, places_files: bool) -> way_back.Journal:
+        """Write down the way back, the old pair as a backup first."""
         if places_files:
             self._answer["backup"] = self._kept.back_up(old, self._parameters["run"], {"seen": seen["disk"]})
-        right = [served.fingerprint(base64.b64decode(chain[0]))
-                 for chain in (seen["disk"]["certificate"].get("chain"), seen["served"]["chain"]) if chain]
-        return {"run": self._parameters["run"], "places_files": places_files, "backup": self._answer["backup"],
-                "was_running": was_running, "right": right, "old_works": seen["disk"]["works"], "new": self._new}
+        return way_back.Journal(
+            run=self._parameters["run"], places_files=places_files, backup=self._answer["backup"],
+            was_running=self._should_run or bool(seen["rmi"]["is_running"]), address=seen["rmi"]["address"],
+            right=(way_back.fingerprints(seen["disk"]["certificate"].get("chain"))
+                   + way_back.fingerprints(seen["served"]["chain"])),
+            old_works=seen["disk"]["works"], new=self._new)
 
-    def _forward(self, rmi: gather.Rmi, folder: pair_files.Folder, new: pair_files.Copies, was_running: bool,
-                 ends_running: bool) -> None:
+    def _forward(self, rmi: gather.Rmi, folder: pair_files.Folder, new: pair_files.Copies) -> None:
         way = switch.Switch("replacement", self._places, rmi, self._context, self._parameters, self._answer["steps"])
         try:
-            if was_running:
-                self._stopped_at = time.monotonic()
+            if rmi.is_running:
+                begin = time.monotonic()
                 way.stop()
+                self._stopped_at = begin
             if new:
                 way.place(folder, new)
-            if ends_running:
+            if self._answer["action"] != "placed":
                 way.start()
                 way.await_served(lambda leaf: served.fingerprint(leaf) == self._new)
                 self._note_downtime()
@@ -227,6 +229,16 @@ class _Run:
             raise
         finally:
             way.close()
+
+    def _tidy(self, work: t.Callable[[], None]) -> None:
+        """Do what is not worth a failure: the server serves what it shall."""
+        try:
+            work()
+        except OSError as exc:
+            self._answer["findings"].append(refusal.finding(
+                "state-not-kept", "place", "warning",
+                "Not everything could be written or removed in %s: %s." % (self._kept.path, refusal.in_words(exc)),
+                "Mend that and run again."))
 
     def _note_downtime(self) -> None:
         if self._stopped_at is not None:
@@ -258,62 +270,46 @@ class _Run:
         """Finish or undo what an interrupted run left; whether there was anything to do."""
         with pair_files.Folder(self._places.ssl_folder) as folder:
             folder.unstage()
-        entry = seen["journal"]
-        if entry is None:
+        if seen["journal"] is None:
             return False
-        leaf, disk = seen["served"]["chain"][:1], seen["disk"]
-        is_done = disk["works"] and leaf == disk["certificate"]["chain"][:1] and leaf and (
-            served.fingerprint(base64.b64decode(leaf[0])) == entry["new"])
-        if is_done:
-            self._kept.clear_journal()
-        else:
-            reason = self._way_back(entry, "recovery")
-            if reason:
-                self._answer["failure"] = {"log_since": "", "way_back": reason}
-                raise switch.StepFailed("recover", "an interrupted run could not be undone: %s" % reason)
-        self._answer["recovered"] = "finished" if is_done else "undone"
+        journal = way_back.Journal(**seen["journal"])
+        self._answer["recovered"] = "finished" if journal.is_done(seen) else "undone"
+        if self._answer["recovered"] == "undone":
+            self._undo(journal)
         return True
 
-    def _way_back(self, entry: dict, part: str) -> str:
-        """Bring back what the journal tells, and verify it; the answer says why that failed, empty if not.
+    def _undo(self, journal: way_back.Journal) -> None:
+        """Without the old pair on disk nothing goes on. With it, a server that does not serve it is this run's work."""
+        reason = self._go_back(journal, "recovery")
+        if not reason:
+            return
+        self._should_run = journal.was_running
+        if not self._way_back().is_disk_right(journal):
+            self._answer["failure"] = {"log_since": "", "way_back": reason}
+            raise switch.StepFailed("recover", "an interrupted run could not be undone: %s" % reason)
+        self._answer["findings"].append(refusal.finding(
+            "recovery-incomplete", "current", "warning",
+            "The pair of before an interrupted run is back in place, but rmi does not serve it: %s." % reason,
+            "Nothing, if this run ends well: it starts rmi with the wanted pair."))
+
+    def _go_back(self, journal: way_back.Journal, part: str) -> str:
+        """Go the way back; the answer says why that failed, empty if not.
 
         Whatever goes wrong here has to be told to somebody: so every error is caught.
         """
         try:
-            self._bring_back(entry, part)
+            self._way_back().go(journal, part)
         except switch.StepFailed as exc:
             return "%s: %s" % (exc.step, exc.reason)
         except Exception as exc:  # pylint: disable=broad-except
             return refusal.in_words(exc)
-        self._kept.clear_journal()
+        self._note_downtime()
+        self._tidy(self._kept.clear_journal)
         return ""
 
-    def _bring_back(self, entry: dict, part: str) -> None:
-        old = self._kept.backup(entry["backup"]) if entry["places_files"] else None
-        rmi = gather.find_rmi(self._places, self._parameters)
-        was_running = entry["was_running"]
-
-        def is_right(leaf: t.Optional[bytes]) -> bool:
-            print_ = served.fingerprint(leaf) if leaf else None
-            # A pair that did not work made the server generate one: then any but the new one is right.
-            return print_ in entry["right"] or bool(leaf and not entry["old_works"] and print_ != entry["new"])
-
-        is_running_right = bool(rmi.is_running) and is_right(served.look(rmi.address, rmi.port, 5.0).leaf)
-        needs_cycle = not is_running_right if was_running else bool(rmi.is_running)
-        way = switch.Switch(part, self._places, rmi, self._context, self._parameters, self._answer["steps"])
-        try:
-            stop_failure = way.try_to_stop() if needs_cycle else None
-            with pair_files.Folder(self._places.ssl_folder) as folder:
-                if old is not None and folder.copies() != old:
-                    way.restore(folder, old)
-            if stop_failure is not None:
-                raise stop_failure
-            if needs_cycle and was_running:
-                way.start()
-                way.await_served(is_right)
-                self._note_downtime()
-        finally:
-            way.close()
+    def _way_back(self) -> way_back.WayBack:
+        return way_back.WayBack(
+            self._places, self._kept, self._parameters, self._context, self._answer["steps"])
 
     def _tell_syslog(self) -> None:
         """One line for a change: what, in which run, by whom."""

@@ -41,8 +41,9 @@ class HostProgram:
         process = subprocess.Popen([self.python, "-B", "-m", "_host", question], cwd=MODULE_UTILS, text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin
-        with process.stdin:
-            json.dump(parameters, process.stdin)
+        json.dump(parameters, process.stdin)
+        process.stdin.close()
+        process.stdin = None
         return process
 
     def ask(self, question: str, parameters: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -142,7 +143,7 @@ class Site:
         return {
             **self.parameters,
             "run": {"id": os.urandom(16).hex(), "by": "tester@controller"},
-            "certificate": pair.pem.decode(), "private_key": pair.key_pem.decode(), "chain": pair.base64_chain,
+            "certificate": pair.pem.decode(), "private_key": pair.key_pem.decode(),
             "not_before": begins.timestamp(), "not_after": ends.timestamp(), "log_check": "required",
             "start_timeout": 20, "stop_timeout": 20, "lock_timeout": 5, "keep_backups": 5, "owner": None,
             "group": None, "start_stopped": False, "check_mode": False, **options,
@@ -194,12 +195,12 @@ def _free_port(address: str) -> int:
 
 @pytest.fixture
 def make_site(tmp_path: Path, program: HostProgram) -> t.Iterator[t.Callable[..., Site]]:
-    """Makes stand-ins in folders whose names hold a blank and a quote; each worker of xdist has its own address."""
+    """Makes stand-ins in folders whose names hold a blank; each worker of xdist has its own address."""
     address = f"127.0.21.{10 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"
     with contextlib.ExitStack() as stack:
 
         def make(with_program: HostProgram = program, **switches: t.Any) -> Site:
-            folder = tmp_path / f"sesam's no {len(list(tmp_path.iterdir()))}"
+            folder = tmp_path / f"sesam no {len(list(tmp_path.iterdir()))}"
             instance = standin.create(folder, address=address, port=_free_port(address), **switches)
             return Site(stack.enter_context(instance), with_program)
 

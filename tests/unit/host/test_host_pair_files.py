@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import typing as t
@@ -138,10 +139,24 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_without_permission(
     tmp_path: Path, old: pki.Pair, as_nobody: t.Callable[[t.Callable[[], object]], str]
 ) -> None:
-    put(tmp_path, old.pem, old.key_pem)
-    (tmp_path / KEY).chmod(0o600)
-    assert as_nobody(lambda: read(tmp_path).private_key.status) == "no_permission"
-    assert as_nobody(lambda: read(tmp_path).certificate.chain == (old.der,)) in ("True", "False")
+    folder = tmp_path / "ssl"
+    folder.mkdir(mode=0o755)
+    put(folder, old.pem, old.key_pem)
+    (folder / KEY).chmod(0o600)
+    assert as_nobody(lambda: read(folder).private_key.status) == "no_permission"
+    assert as_nobody(lambda: read(folder).leaf == old.der) == "True"
+    assert as_nobody(lambda: "no permission" in read(folder).reason) == "True"
+
+
+@pytest.mark.xfail(strict=True, reason="the folder itself raises PermissionError, so resolve is refused: host-error")
+def test_a_folder_without_permission(
+    tmp_path: Path, old: pki.Pair, as_nobody: t.Callable[[t.Callable[[], object]], str]
+) -> None:
+    folder = tmp_path / "ssl"
+    folder.mkdir()
+    put(folder, old.pem, old.key_pem)
+    folder.chmod(0o700)
+    assert as_nobody(lambda: read(folder).private_key.status) == "no_permission"
 
 
 def test_staging_and_placing(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> None:
@@ -150,7 +165,7 @@ def test_staging_and_placing(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> No
     try:
         with pair_files.Folder(str(tmp_path)) as folder:
             folder.stage(copies(new))
-            staged = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} 
+            staged = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
             assert staged.pop(CRT)
             assert staged.pop(KEY)
             assert sorted(staged.values()) == [0o600, 0o644]
@@ -250,9 +265,7 @@ with pair_files.Folder(folder) as opened:
     opened.place(pair)
 """
     trace = tmp_path / "trace"
-    from shutil import which
-
-    if which("strace") is None or os.geteuid() != 0:
+    if shutil.which("strace") is None or os.geteuid() != 0:
         pytest.skip("strace was not found, or there are no rights to change owners")
     calls = "trace=rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync"
     done = subprocess.run(["strace", "-o", trace, "-e", calls, program.python, "-B", "-c", code, tmp_path],

@@ -10,6 +10,9 @@ import os
 import pathlib
 import socket
 import ssl
+import subprocess
+import sys
+import time
 import typing as t
 
 import pytest
@@ -50,6 +53,18 @@ def make(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., standin.Instance]
 def rsa_key() -> rsa.RSAPrivateKey:
     """One RSA key for the whole session: they are slow to make."""
     return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="session")
+def yardstick() -> t.Callable[[], float]:
+    """How long this machine takes, just now, to start a Python: limits of time stretch with it."""
+
+    def seconds() -> float:
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-I", "-c", "import ssl, cryptography.x509"], check=True)
+        return time.monotonic() - began
+
+    return seconds
 
 
 class Pair:
@@ -108,11 +123,11 @@ class Client:
     def __init__(self, instance: standin.Instance) -> None:
         self.place = (instance.address, instance.port)
 
-    def connect(self, timeout: float = 5.0) -> socket.socket:
+    def connect(self, timeout: float = 15.0) -> socket.socket:
         return socket.create_connection(self.place, timeout=timeout)
 
     @contextlib.contextmanager
-    def tls(self, timeout: float = 5.0) -> t.Iterator[ssl.SSLSocket]:
+    def tls(self, timeout: float = 15.0) -> t.Iterator[ssl.SSLSocket]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with self.connect(timeout) as plain, context.wrap_socket(plain) as connection:

@@ -79,7 +79,7 @@ def test_the_generated_pair_of_a_killed_server_goes_too(make) -> None:
     instance.start()
     folder = pathlib.Path(instance.home.generated_note).read_text().strip()
     os.kill(instance.pid(), signal.SIGKILL)
-    assert processes.wait_until(lambda: instance.pid() is None, 5)
+    assert processes.wait_until(lambda: instance.pid() is None, 15)
     assert os.path.isdir(folder)
     instance.remove()
     assert not os.path.exists(folder)
@@ -234,13 +234,13 @@ def test_clients_that_stall_block_nobody(make, client) -> None:
     instance = make()
     instance.start()
     with contextlib.ExitStack() as stack:
-        for _ in range(20):
+        for _turn in range(20):
             stack.enter_context(client(instance).connect())
         stack.enter_context(client(instance).tls()).sendall(b"GET /")
         began = time.monotonic()
         assert client(instance).get().startswith(b"HTTP/1.1 200 ")
         instance.stop()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 15
 
 
 def test_a_port_that_is_taken(make) -> None:
@@ -303,7 +303,7 @@ def test_old_tls_versions(make, version: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=20,
         check=False,
     )
     assert "New, TLSv1.0, Cipher is " in done.stdout or "Protocol  : TLSv1" in done.stdout
@@ -334,12 +334,12 @@ def test_stdout_inherited_or_closed(make) -> None:
     instance = make()
     assert (
         b"Starting rmi"
-        in subprocess.run([instance.sm_main, "start", "rmi"], stdout=subprocess.PIPE, timeout=5, check=True).stdout
+        in subprocess.run([instance.sm_main, "start", "rmi"], stdout=subprocess.PIPE, timeout=20, check=True).stdout
     )
     instance.stop()
     instance.set(stdout="inherited")
     with subprocess.Popen([instance.sm_main, "start", "rmi"], stdout=subprocess.PIPE) as call:
-        assert call.wait(5) == 0
+        assert call.wait(15) == 0
         assert os.readlink(f"/proc/{instance.pid()}/fd/1") == os.readlink(f"/proc/self/fd/{call.stdout.fileno()}")
         instance.stop()
         assert b"Starting rmi" in call.stdout.read()
@@ -372,27 +372,27 @@ def test_ignored_signals_clean(make) -> None:
 
 
 def test_dies_after(make, client) -> None:
-    instance = make(dies_after="1.5")
+    instance = make(dies_after="2.5")
     instance.start()
     assert client(instance).listens()
-    assert processes.wait_until(lambda: instance.pid() is None, 5)
+    assert processes.wait_until(lambda: instance.pid() is None, 15)
     assert not client(instance).listens()
 
 
-def test_sigterm_ends_it_at_once_with_the_exit_code_of_a_jvm(make, client) -> None:
+def test_sigterm_ends_it_at_once_with_the_exit_code_of_a_jvm(make, client, yardstick) -> None:
     instance = make(start_waits="no")
     instance.start()
-    assert processes.wait_until(client(instance).listens, 5)
+    assert processes.wait_until(client(instance).listens, 15)
     instance.stop()  # its order to start lies there still: now we can be the parent
     times = []
-    for _ in range(3):
+    for _turn in range(3):
         with subprocess.Popen(processes.command("rmi", instance.folder)) as server:
-            assert processes.wait_until(client(instance).listens, 5)
+            assert processes.wait_until(client(instance).listens, 15)
             began = time.monotonic()
             server.terminate()
-            assert server.wait(5) == 143
+            assert server.wait(15) == 143
             times.append(time.monotonic() - began)
-    assert min(times) < 0.2
+    assert min(times) < max(0.2, yardstick())
 
 
 def test_a_deleted_folder_takes_its_server_with_it(make) -> None:
@@ -400,7 +400,7 @@ def test_a_deleted_folder_takes_its_server_with_it(make) -> None:
     instance.start()
     pid = instance.pid()
     os.unlink(instance.home.state_file)
-    assert processes.wait_until(lambda: not processes.arguments(pid), 5)
+    assert processes.wait_until(lambda: not processes.arguments(pid), 15)
 
 
 def test_without_an_order_it_says_so(make) -> None:

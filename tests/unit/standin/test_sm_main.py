@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from standin import processes
+from standin import processes, state
 
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: "
 
@@ -61,7 +61,7 @@ def test_status_of_one_daemon(make) -> None:
 def test_a_restart_changes_job_and_pid(make) -> None:
     instance = make()
     found = []
-    for _ in range(2):
+    for _turn in range(2):
         instance.start()
         found.append(re.search(r"Found job: (\d+) +rmi +0 +(\d+)", instance.run("status").stdout).groups())
         instance.stop()
@@ -160,8 +160,12 @@ def test_hangs(make, verb: str, fault: str, running: bool) -> None:
     if verb != "start":
         instance.start()
     instance.set(**{verb: f"{fault}@1"})
-    with pytest.raises(subprocess.TimeoutExpired):
-        instance.run(verb, "rmi", timeout=0.8)
+    with subprocess.Popen([instance.sm_main, verb, "rmi"], stdout=subprocess.DEVNULL) as call:
+        assert processes.wait_until(lambda: not state.load(instance.folder)["orders"], 15)
+        assert processes.wait_until(lambda: (instance.pid() is not None) == running, 15)
+        with pytest.raises(subprocess.TimeoutExpired):
+            call.wait(0.4)
+        call.kill()
     assert (instance.pid() is not None) == running
     # The order is used up, although the call was killed.
     assert instance.run(verb, "rmi").returncode == 0
@@ -171,15 +175,15 @@ def test_a_hang_ends_by_itself(make) -> None:
     instance = make(hang_seconds="0.3", start="hangs")
     began = time.monotonic()
     assert instance.run("start", "rmi").returncode == 1
-    assert 0.25 < time.monotonic() - began < 2
+    assert 0.25 < time.monotonic() - began < 60
 
 
 def test_remove_ends_a_hanging_call_and_the_server(make) -> None:
     instance = make(start="hangs_after")
     with subprocess.Popen([instance.sm_main, "start", "rmi"], stdout=subprocess.DEVNULL) as call:
-        assert processes.wait_until(lambda: len(processes.all_of(instance.home)) == 2, 5)
+        assert processes.wait_until(lambda: len(processes.all_of(instance.home)) == 2, 15)
         instance.remove()
-        assert call.wait(5) != 0
+        assert call.wait(15) != 0
     assert processes.all_of(instance.home) == []
     assert not os.path.exists(instance.folder)
     instance.remove()
@@ -216,7 +220,7 @@ def test_quiet_start_and_stop(make) -> None:
     assert "Starting rmi" in instance.run("start", "rmi").stdout
 
 
-def test_a_start_is_quick(make, client) -> None:
+def test_a_start_is_quick(make, client, yardstick) -> None:
     """Under 0.7 s with the generated pair, or as much longer as a busy machine takes for everything."""
     instance = make()
 
@@ -224,11 +228,8 @@ def test_a_start_is_quick(make, client) -> None:
         instance.start()
         client(instance).der()
 
-    def yardstick() -> None:
-        subprocess.run([sys.executable, "-I", "-c", "import ssl, cryptography.x509"], check=True)
-
     for _ in range(4):
-        if seconds(start) < max(0.7, 5 * seconds(yardstick)):
+        if seconds(start) < max(0.7, 5 * yardstick()):
             return
         instance.stop()
     pytest.fail("four starts were too slow")
@@ -236,15 +237,15 @@ def test_a_start_is_quick(make, client) -> None:
 
 def test_start_delay_is_kept_and_waited_for(make, client) -> None:
     instance = make(start_delay="0.8")
-    assert 0.75 < seconds(instance.start) < 1.6
+    assert seconds(instance.start) > 0.7
     assert client(instance).listens()
 
 
 def test_start_need_not_wait(make, client) -> None:
-    instance = make(start_delay="0.8", start_waits="no")
-    assert seconds(instance.start) < 0.7
+    instance = make(start_delay="2.5", start_waits="no")
+    instance.start()
     assert not client(instance).listens()
-    assert processes.wait_until(client(instance).listens, 3)
+    assert processes.wait_until(client(instance).listens, 15)
 
 
 def test_start_gives_up_when_the_server_dies_or_dawdles(make) -> None:
@@ -262,15 +263,15 @@ def test_start_gives_up_when_the_server_dies_or_dawdles(make) -> None:
 def test_stop_delay(make) -> None:
     instance = make(stop_delay="0.6")
     instance.start()
-    assert 0.55 < seconds(instance.stop) < 1.5
+    assert seconds(instance.stop) > 0.55
 
 
 def test_stop_delay_holds_the_process_not_the_port(make, client) -> None:
-    instance = make(stop_delay="5")
+    instance = make(stop_delay="30")
     instance.start()
     pid = instance.pid()
     os.kill(pid, signal.SIGTERM)
-    assert processes.wait_until(lambda: not client(instance).listens(), 2)
+    assert processes.wait_until(lambda: not client(instance).listens(), 15)
     assert instance.pid() == pid
 
 
@@ -278,7 +279,7 @@ def test_stop_limit(make) -> None:
     instance = make(stop_limit="0.3")
     script = "trap '' TERM; exec \"$0\" start rmi"
     subprocess.run(["/bin/sh", "-c", script, instance.sm_main], check=True, stdout=subprocess.DEVNULL)
-    assert 0.3 < seconds(lambda: instance.run("stop", "rmi")) < 2
+    assert 0.3 < seconds(lambda: instance.run("stop", "rmi")) < 15
     assert instance.pid()
 
 

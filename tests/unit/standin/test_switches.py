@@ -85,7 +85,7 @@ def test_a_senseless_limit_is_refused(text: str) -> None:
 
 
 def values_of_starts(instance, count: int) -> list:
-    return [state.take(instance.folder, "start")["start"] for _ in range(count)]
+    return [state.take(instance.folder, "start")["start"] for _turn in range(count)]
 
 
 def test_an_order_counts_down_to_the_lasting_value(make) -> None:

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The new rmi is started as the old one was, whatever ansible-playbook itself was started with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+
+import pytest
+from integration import processes
+from integration.certificates import Files, Pair
+from integration.controller import Controller, local
+from integration.processes import environment, status
+from integration.servers import ENVIRONMENT, Server
+
+
+def _odd_start() -> None:
+    os.umask(0)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture
+def inheriting(make_server: t.Callable[..., Server], old: Pair) -> Server:
+    """A server whose rmi takes over all that whoever starts it has, standard output included."""
+    return make_server(old, environment="inherited", umask="inherited", signals="inherited", stdout="inherited")
+
+
+def test_new_rmi_has_nothing_of_the_controller(
+    inheriting: Server, controller: Controller, wanted: Pair, files: Files
+) -> None:
+    old = inheriting.instance.pid()
+    assert old
+    umask = status(old)["Umask"]
+
+    host = {"one": {**local(), **inheriting.variables(files)}}
+    run = controller.start(host, env={"FOO": "bar", "LANG": "C.UTF-8", "JAVA_ODD": "no"}, before=_odd_start).finish(60)
+
+    assert run.rc == 0, run.output
+    assert inheriting.served() == wanted.fingerprint
+    assert [f["id"] for f in run.replace().result["findings"] if f["id"] == "process-context-changed"] == []
+    new = inheriting.instance.pid()
+    assert new
+    assert new != old
+    assert (status(new)["Umask"], int(status(new)["SigIgn"], 16) & ~_PYTHONS_OWN) == (umask, 0)
+    assert not environment(new).keys() & {"FOO", "JAVA_ODD", "DUMP_RESULTS", "HOME_OF_TEST", "VIRTUAL_ENV"}
+    kept = ("LANG", "TZ", "JAVA_TEST")
+    assert {name: environment(new).get(name) for name in kept} == {name: ENVIRONMENT[name] for name in kept}
+    inheriting.instance.stop()
+    assert not processes.is_alive(new)
+
+
+# What Python itself ignores; the stand-in is a Python program.
+_PYTHONS_OWN = (1 << (signal.SIGPIPE - 1)) | (1 << (signal.SIGXFSZ - 1))
+
+
+def test_daemon_that_keeps_standard_output_does_not_hold_the_module(
+    inheriting: Server, controller: Controller, files: Files
+) -> None:
+    run = controller.run({"one": {**local(), **inheriting.variables(files)}})
+    assert run.rc == 0, run.output
+    pid = inheriting.instance.pid()
+    assert pid
+    for descriptor in (0, 1, 2):
+        assert not os.readlink(f"/proc/{pid}/fd/{descriptor}").startswith(("pipe:", "socket:", "/dev/pts"))
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs that are killed: what dies elsewhere the host finishes, what dies on the host the next run repairs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+
+import pytest
+from integration import processes
+from integration.certificates import Files, Pair
+from integration.controller import Controller, Run, Variables, local
+from integration.processes import wait_until
+from integration.servers import Server
+from integration.sshd import Sshd
+
+# Enough for a kill in between, on a busy machine too.
+DELAY = 2
+SECONDS = 40.0
+
+
+@pytest.fixture
+def host(own_sshd: Sshd, server: Server, files: Files) -> Variables:
+    """A slow server, reached over SSH."""
+    server.instance.set(stop_delay=DELAY, start_delay=DELAY)
+    return {**local(), **own_sshd.variables("127.0.1.1", "root"), **server.variables(files)}
+
+
+def _wait_for_stop(server: Server) -> None:
+    """Until rmi is told to end: its port is closed, its process has still some time."""
+    wait_until(lambda: server.served() is None, SECONDS, "rmi is being stopped")
+
+
+def _wait_for_start(server: Server, old_pid: int) -> None:
+    """Until a new rmi is on its way and not yet there."""
+    wait_until(lambda: server.instance.pid() not in (None, old_pid), SECONDS, "rmi is being started")
+
+
+def _module(server: Server) -> int:
+    """The process that does the transaction: it holds the lock."""
+    (pid,) = processes.holders_of(server.state_folder / "lock")
+    return pid
+
+
+@pytest.mark.parametrize(("moment", "recovered"), [("stop", "undone"), ("start", "finished")])
+def test_next_run_repairs_what_died_on_the_host(
+    moment: str, recovered: str, host: Variables, controller: Controller, server: Server, wanted: Pair
+) -> None:
+    pid = server.instance.pid()
+    assert pid
+    run = controller.start({"one": host})
+    _wait_for_stop(server) if moment == "stop" else _wait_for_start(server, pid)
+    os.kill(_module(server), signal.SIGKILL)
+    assert run.finish().rc != 0
+    assert server.journal.exists()
+    if moment == "start":
+        # sm_main was not ours to kill: it goes on and starts rmi with the new pair.
+        wait_until(lambda: server.served() == wanted.fingerprint, SECONDS, "the new certificate is served")
+
+    repaired = controller.run({"one": host})
+
+    assert repaired.rc == 0, repaired.output
+    assert repaired.of("resolve").result["state"] == "interrupted"  # type: ignore[union-attr]
+    assert repaired.replace().result["recovered"] == recovered
+    _assert_finished(server, wanted)
+
+
+def _kill_the_controller(run: Run, sshd: Sshd) -> None:
+    run.kill()
+
+
+def _kill_the_connection(run: Run, sshd: Sshd) -> None:
+    sessions = sshd.sessions()
+    assert sessions
+    for pid in sessions:
+        os.kill(pid, signal.SIGKILL)
+    assert run.finish().rc != 0
+
+
+@pytest.mark.parametrize("kill", [_kill_the_controller, _kill_the_connection])
+@pytest.mark.parametrize("moment", ["stop", "start"])
+def test_host_finishes_what_dies_elsewhere(
+    kill: t.Callable[[Run, Sshd], None],
+    moment: str,
+    host: Variables,
+    controller: Controller,
+    server: Server,
+    wanted: Pair,
+    own_sshd: Sshd,
+) -> None:
+    pid = server.instance.pid()
+    assert pid
+    run = controller.start({"one": host})
+    _wait_for_stop(server) if moment == "stop" else _wait_for_start(server, pid)
+    module = _module(server)
+
+    kill(run, own_sshd)
+
+    assert server.served() is None, "too late: it was finished before the kill"
+    wait_until(lambda: not processes.is_alive(module), SECONDS, "the host has finished")
+    _assert_finished(server, wanted)
+
+
+def _assert_finished(server: Server, wanted: Pair) -> None:
+    assert server.served() == wanted.fingerprint
+    assert open(server.instance.certificate, "rb").read() == wanted.pem
+    assert open(server.instance.private_key, "rb").read() == wanted.key_pem()
+    assert not server.journal.exists()
+    assert not [name for name in os.listdir(server.instance.ssl_folder) if "staged" in name]
