@@ -30,7 +30,8 @@ def load(source: Input) -> list[x509.Certificate]:
     :raises Refused: C(input-unrecognised), with the library's own words.
     """
     try:
-        if source.content[:1] == b"\x30":
+        # Text may begin with the digit 0, which is the byte 0x30 too.
+        if source.content[:1] == b"\x30" and b"-----BEGIN" not in source.content:
             return [x509.load_der_x509_certificate(source.content)]
         return x509.load_pem_x509_certificates(source.content)
     except ValueError as exc:

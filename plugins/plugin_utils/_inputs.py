@@ -14,12 +14,17 @@ import base64
 import binascii
 import dataclasses
 import os
+import re
 import typing as t
 
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 SIZE_LIMIT = 1 << 20
 _BOM = b"\xef\xbb\xbf"
+_BEGIN = "-----BEGIN"
+# From this length on, a value in base64 alone that is no file may be a damaged key.
+_LONG = 64
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,24 +53,29 @@ def read(option: str, value: str, read_file: FileReader) -> Input:
     if content is not None:
         return _bounded(Input(content, f"{option} (given as content)"))
     if "\n" in value or len(value) > os.pathconf("/", "PC_PATH_MAX"):
-        raise _refused("input-unrecognised", f"{option} is neither a path nor PEM nor base64 of DER.",
-                       "Give the path of a file on the controller, or the text with its BEGIN and END lines.")
+        raise _neither(option)
     try:
         return _bounded(Input(read_file(value), f"{option} ({printable(value)})"))
     except OSError as exc:
+        if _may_be_content(value):
+            raise _neither(option) from None
         raise _refused("input-missing", f"{option}: {printable(value)}: {printable(str(exc)).rstrip('.')}.",
                        "Give the path of a file on the controller, absolute or relative to where the command is run.",
                        ) from exc
 
 
 def _content_in(value: str) -> bytes | None:
-    if "-----BEGIN" in value:
+    if _BEGIN in value:
         return value.encode("utf-8")
     try:
         binary = base64.b64decode("".join(value.split()), validate=True)
     except (binascii.Error, ValueError):
         return None
     return binary if _is_one_sequence(binary) else None
+
+
+def _may_be_content(value: str) -> bool:
+    return len(value) >= _LONG and _BASE64.fullmatch(value) is not None
 
 
 def _is_one_sequence(der: bytes) -> bool:
@@ -84,7 +94,14 @@ def _bounded(found: Input) -> Input:
     if len(found.content) > SIZE_LIMIT:
         raise _refused("input-too-large", f"{found.name} has {len(found.content)} bytes.",
                        f"A certificate chain or a key has less than {SIZE_LIMIT} bytes: is it the right file?")
+    if _BEGIN.encode() not in found.content:
+        return found  # Binary perhaps, where CR LF may be two bytes of a number.
     return Input(found.content.removeprefix(_BOM).replace(b"\r\n", b"\n"), found.name)
+
+
+def _neither(option: str) -> Refused:
+    return _refused("input-unrecognised", f"{option} is neither a path nor PEM nor base64 of DER.",
+                    "Give the path of a file on the controller, or the text with its BEGIN and END lines.")
 
 
 def _refused(id: str, message: str, fix: str) -> Refused:

@@ -47,7 +47,7 @@ def pair(certificate: Input, private_key: Input, chain: Input | None, passphrase
     ordered, strangers = _certificates.in_order(certificates, leaf)
     findings = [
         *_key_findings(private_key, key),
-        *_certificate_findings(certificate),
+        *(finding for source in (certificate, chain) if source for finding in _certificate_findings(source)),
         *_order_findings(certificates, ordered, strangers),
     ]
     return WantedPair(ordered + strangers, key, findings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import typing as t
+from pathlib import Path
 
 import pytest
 from integration import processes
@@ -106,7 +107,7 @@ def test_host_finishes_what_dies_elsewhere(
 
 def _assert_finished(server: Server, wanted: Pair) -> None:
     assert server.served() == wanted.fingerprint
-    assert open(server.instance.certificate, "rb").read() == wanted.pem
-    assert open(server.instance.private_key, "rb").read() == wanted.key_pem()
+    assert Path(server.instance.certificate).read_bytes() == wanted.pem
+    assert Path(server.instance.private_key).read_bytes() == wanted.key_pem()
     assert not server.journal.exists()
     assert not [name for name in os.listdir(server.instance.ssl_folder) if "staged" in name]

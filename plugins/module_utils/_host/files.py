@@ -60,7 +60,7 @@ def open_regular(path: str, limit: int, follow_links: bool = False, dir_fd: t.Op
     try:
         descriptor = os.open(path, flags, dir_fd=dir_fd)
     except OSError as exc:
-        raise _unreadable(exc) from exc
+        raise unreadable(exc) from exc
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size <= limit:
         return descriptor
@@ -70,7 +70,8 @@ def open_regular(path: str, limit: int, follow_links: bool = False, dir_fd: t.Op
     raise Unreadable("too_large", "it has %d bytes, more than the %d that are read" % (status.st_size, limit))
 
 
-def _unreadable(exc: OSError) -> Unreadable:
+def unreadable(exc: OSError) -> Unreadable:
+    """Why something could not be opened; what is no such reason is raised again."""
     if exc.errno in (errno.ENOENT, errno.ENOTDIR):
         return Unreadable("absent", "it does not exist")
     if exc.errno == errno.ELOOP:

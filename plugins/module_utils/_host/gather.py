@@ -8,15 +8,12 @@ Gathers and judges nothing. What could not be seen is C(None).
 """
 
 import os
-import socket
 import time
 import typing as t
 
-from . import layout, pair_files, processes, refusal, served, server_log, sm_main, state
+from . import layout, pair_files, processes, rest_port, served, server_log, sm_main, state
 
-DEFAULT_PORT = 11401
 _LOOK_SECONDS = 10
-_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}
 # A log stamps whole seconds and the kernel counts from a rounded boot time.
 _CLOCK_GRAIN = 2.0
 
@@ -24,13 +21,19 @@ _CLOCK_GRAIN = 2.0
 class Rmi(t.NamedTuple):
     """The running REST server: where it answers and which process it is.
 
-    C(is_running) is C(None) where it cannot be said: the port is silent and sm_main was not asked.
+    C(is_running) is C(None) where it cannot be said: nobody listens and sm_main could not be asked. C(address) is
+    C(None) where it was not given and nobody listens.
     """
 
     is_running: t.Optional[bool]
-    address: str
+    address: t.Optional[str]
     port: int
     pid: t.Optional[int]
+
+    @property
+    def rest_port(self) -> rest_port.RestPort:
+        """Its port, to look at it."""
+        return rest_port.RestPort(self.port, self.address)
 
 
 def gather(parameters: dict) -> dict:
@@ -56,8 +59,7 @@ def look(places: layout.Layout, parameters: dict) -> dict:
         "installation": places.facts(),
         "disk": disk.facts(),
         "rmi": dict(rmi._asdict(), started=began),
-        "served": served_facts(served.look(rmi.address, rmi.port, _LOOK_SECONDS) if rmi.is_running
-                               else served.Served("closed", "nobody listens on port %d" % rmi.port)),
+        "served": served_facts(rmi.rest_port.look(_LOOK_SECONDS)),
         "log": log_facts(server_log.last_setup_line(places.log_files), places.certificate, began),
         "journal": state.State(places.state_folder).journal(),
         "clock": time.time(),
@@ -67,30 +69,13 @@ def look(places: layout.Layout, parameters: dict) -> dict:
 
 def find_rmi(places: layout.Layout, parameters: dict) -> Rmi:
     """Find who listens on the port; sm_main is asked only when nobody does."""
-    port = parameters.get("port") or DEFAULT_PORT
-    wanted = parameters.get("address")
-    for listener in processes.listeners(port):
-        if wanted is None or answers_on(listener, wanted):
-            return Rmi(True, wanted or _UNSPECIFIED.get(listener.address, listener.address), port,
-                       processes.owner(listener))
-    address = wanted or _UNSPECIFIED["0.0.0.0"]
+    port = rest_port.RestPort(parameters.get("port") or rest_port.USUAL, parameters.get("address"))
+    for listener in port.listeners():
+        return Rmi(True, port.at(listener), port.number, processes.owner(listener))
     if not os.access(places.sm_main, os.X_OK):
-        return Rmi(None, address, port, None)
+        return Rmi(None, port.address, port.number, None)
     pid = sm_main.SmMain(places.sm_main, places.profile, None).rmi_pid()
-    return Rmi(pid is not None, address, port, pid)
-
-
-def answers_on(listener: processes.Listener, address: str) -> bool:
-    """Whether a listening socket answers on an address or host name."""
-    return listener.address in _UNSPECIFIED or listener.address in _addresses(address)
-
-
-def _addresses(name: str) -> t.Set[str]:
-    try:
-        return {str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError) as exc:
-        raise refusal.Refused("address-unknown", "The host does not know the address %s: %s." % (name, exc),
-                              "Correct the option address; without it the address where rmi listens is taken.") from exc
+    return Rmi(pid is not None, port.address, port.number, pid)
 
 
 def served_facts(seen: served.Served) -> dict:

@@ -83,15 +83,16 @@ class Pair(t.NamedTuple):
 
 
 class Folder:
-    """An open folder that holds, or shall hold, a pair. A folder that does not exist holds none."""
+    """An open folder that holds, or shall hold, a pair. One that cannot be opened shows none, and why."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor: t.Optional[int] = None
+        self._why_closed = files.Unreadable("absent", "the folder is closed")
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            pass
+        except OSError as exc:
+            self._why_closed = files.unreadable(exc)
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -119,7 +120,7 @@ class Folder:
     def _file(self, name: str, suffix: str) -> File:
         try:
             if self._descriptor is None:
-                raise files.Unreadable("absent", "the folder %s does not exist" % self.path)
+                raise self._why_closed
             read = files.read_regular(name + suffix, SIZE_LIMIT, dir_fd=self._descriptor)
         except files.Unreadable as exc:
             return File(name, exc.status, exc.reason, None)

@@ -94,15 +94,11 @@ class Switch:
     def _is_there(self) -> bool:
         if self._rmi.pid is not None and processes.is_alive(self._rmi.pid):
             return True
-        return bool(self._listeners())
-
-    def _listeners(self) -> t.List[processes.Listener]:
-        return [listener for listener in processes.listeners(self._rmi.port)
-                if gather.answers_on(listener, self._rmi.address)]
+        return bool(self._rmi.rest_port.listeners())
 
     def _rmi_pids(self) -> t.List[int]:
         """The living processes that are, or may be, rmi."""
-        found = [processes.owner(listener) for listener in self._listeners()]
+        found = [processes.owner(listener) for listener in self._rmi.rest_port.listeners()]
         found += [self._rmi.pid, self._sm_main.rmi_pid()]
         return [pid for pid in found if pid is not None and processes.is_alive(pid)]
 
@@ -131,7 +127,7 @@ class Switch:
             wrong_since: t.Optional[float] = None
             is_doubtful = self._start is not None and self._start.code != 0
             while True:
-                seen = served.look(self._rmi.address, self._rmi.port, _LOOK_SECONDS)
+                seen = self._rmi.rest_port.look(_LOOK_SECONDS)
                 if seen.leaf is not None and accept(seen.leaf):
                     entry["detail"] = _in_words(seen)
                     return

@@ -27,7 +27,7 @@ class Journal(t.NamedTuple):
     places_files: bool
     backup: t.Optional[str]
     was_running: bool
-    address: str
+    address: t.Optional[str]
     right: t.List[str]
     old_works: bool
     new: str
@@ -91,7 +91,7 @@ class WayBack:
             return folder.copies() == self._kept.backup(journal.backup)
 
     def _serves_right(self, journal: Journal, rmi: gather.Rmi) -> bool:
-        return bool(rmi.is_running) and journal.is_right(served.look(rmi.address, rmi.port, _LOOK_SECONDS).leaf)
+        return bool(rmi.is_running) and journal.is_right(rmi.rest_port.look(_LOOK_SECONDS).leaf)
 
     def _restore(self, journal: Journal, way: switch.Switch) -> None:
         if not self.is_disk_right(journal):

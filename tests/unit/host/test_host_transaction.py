@@ -103,7 +103,6 @@ def test_start_stopped(site: t.Any, old: pki.Pair, new: pki.Pair, there: str, ac
     assert (("replacement", "place", True) in steps(answer)) == (there == "old")
 
 
-@pytest.mark.xfail(strict=True, reason="nobody listened before the start, so 127.0.0.1 is asked and no other address")
 def test_where_a_started_server_listens_is_found(site: t.Any, new: pki.Pair) -> None:
     site.put(new)
     assert site.replace(new, start_stopped=True, start_timeout=3)["failure"] is None

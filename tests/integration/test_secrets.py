@@ -1,0 +1,257 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The key's text appears nowhere: in no output, no log, no process list, no temporary file, at no instant."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+from integration import host_program
+from integration.accounts import Account
+from integration.certificates import Authority, Files, Pair
+from integration.controller import OWN, Controller, Outcome, Variables, local
+from integration.secret_text import Secrets
+from integration.servers import Server
+from integration.sshd import Sshd
+from integration.watch import Watch
+
+PASSPHRASE = "correct-horse-battery-staple"
+LOUD = ("-vvvvv", "--diff")
+
+
+@pytest.fixture
+def pair(authority: Authority) -> Pair:
+    """RSA, whose key has a part that is in no certificate."""
+    return authority.issue(key=authority.rsa_key())
+
+
+def _assert_silent(run: Outcome, secrets: Secrets, log: Path | None = None) -> None:
+    assert secrets.found_in(run.output) == ""
+    assert secrets.found_in(run.dump) == ""
+    if log:
+        assert "sesam_cert_replace" in log.read_text()
+        assert secrets.found_in(log.read_bytes()) == ""
+
+
+def _assert_kept_in_backups_alone(server: Server, secrets: Secrets) -> None:
+    """Below the server's folder a key is where it is used, and in the backups, which have mode 0700."""
+    for folder, _folders, names in os.walk(server.instance.folder):
+        for path in (Path(folder, name) for name in names):
+            if str(path) != server.instance.private_key and "backups" not in path.parts:
+                assert secrets.found_in(path.read_bytes()) == "", path
+    backups = server.state_folder / "backups"
+    assert [oct(path.stat().st_mode & 0o777) for path in (server.state_folder, backups)] == ["0o700", "0o700"]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in backups.rglob("*"))
+
+
+def test_nothing_is_seen_over_ssh_with_pipelining_off_and_a_vaulted_key(
+    own_sshd: Sshd, account: Account, controller: Controller, server: Server, pair: Pair, tmp_path: Path
+) -> None:
+    """Encrypted twice: with a passphrase, and by Ansible Vault. The inventory has pipelining off."""
+    files = pair.write(tmp_path / "files", "TraditionalOpenSSL", PASSPHRASE)
+    secrets = Secrets(pair, PASSPHRASE, account.password)
+    secrets.add_encrypted(files.private_key.read_bytes())
+    vault = tmp_path / "vault"
+    vault.write_text("vault password")
+    command = [OWN / "ansible-vault", "encrypt", "--vault-password-file", vault, files.private_key]
+    subprocess.run(command, env=controller.environment(), check=True, capture_output=True)
+    host = {**local(), **own_sshd.variables("127.0.1.1", account.name), **account.variables(),
+            **server.variables(files, passphrase=PASSPHRASE), "ansible_pipelining": False}  # fmt: skip
+    server.instance.set(stop_delay=0.5, start_delay=0.5)
+    log = tmp_path / "ansible.log"
+    homes = [account.home, Path("~root").expanduser() / ".ansible", controller.home]
+
+    with Watch(secrets, homes, ignore=[own_sshd.folder]) as watch:
+        run = controller.run(
+            {"one": host}, *LOUD, "--vault-password-file", vault, env={"ANSIBLE_LOG_PATH": str(log)}
+        )
+
+    assert run.rc == 0, run.output
+    assert server.served() == pair.fingerprint
+    assert watch.rounds > 20
+    assert watch.found == set()
+    _assert_silent(run, secrets, log)
+    _assert_kept_in_backups_alone(server, secrets)
+
+
+def test_nothing_is_seen_when_it_fails_and_the_key_is_given_as_content(
+    make_server: t.Callable[..., Server], old: Pair, pair: Pair, controller: Controller, tmp_path: Path
+) -> None:
+    """Failures are where most programs begin to talk: of the host, of the pair, of the options themselves."""
+    made = {name: make_server(old) for name in ("served", "start", "mismatch", "option", "variable")}
+    made["served"].instance.set(serves="other@1")
+    made["start"].instance.set(start="fails@1")
+    content = {"certificate": pair.pem.decode(), "private_key": pair.key_pem("TraditionalOpenSSL").decode()}
+    bad: dict[str, dict[str, t.Any]] = {
+        "mismatch": {"certificate": old.pem.decode()},
+        "option": {"log_check": "somtimes"},
+        "variable": {"port": "not a port"},
+    }
+    hosts = {n: {**local(), **s.variables(**{**content, **bad.get(n, {})})} for n, s in made.items()}
+    secrets = Secrets(pair)
+    log = tmp_path / "ansible.log"
+
+    with Watch(secrets, [controller.home], ignore=[tmp_path]) as watch:
+        run = controller.run(hosts, *LOUD, env={"ANSIBLE_LOG_PATH": str(log)})
+
+    assert run.rc == 2
+    assert all(run.recap(name)["failures"] == 1 for name in made), run.output
+    assert watch.found == set()
+    _assert_silent(run, secrets, log)
+    for name in ("served", "start"):
+        _assert_kept_in_backups_alone(made[name], secrets)
+
+
+def test_key_as_an_option_of_the_module_is_not_repeated(
+    server: Server, pair: Pair, controller: Controller, tmp_path: Path
+) -> None:
+    """Given to the module itself, with another option that is wrong: the message is about that one."""
+    playbook = tmp_path / "module.yml"
+    playbook.write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - sep.sesam.sesam_cert_replace:\n"
+        "        certificate: '{{ sesam_https_certificate }}'\n        private_key: '{{ key }}'\n"
+        "        port: '{{ key }}'\n"
+    )
+    host = {**local(), **server.variables(pair.write(tmp_path / "files")), "key": pair.key_pem().decode()}
+    run = controller.run({"one": host}, *LOUD, playbook=playbook)
+    assert run.rc == 2
+    _assert_silent(run, Secrets(pair))
+
+
+EXPOSING = {"ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_DEBUG": "1"}
+
+
+@pytest.mark.parametrize("variable", EXPOSING)
+def test_key_is_not_sent_where_ansible_would_keep_or_print_it(
+    variable: str, server: Server, old: Pair, pair: Pair, controller: Controller, tmp_path: Path
+) -> None:
+    pid = server.instance.pid()
+    host = {"one": {**local(), **server.variables(pair.write(tmp_path / "files"))}}
+
+    with Watch(Secrets(pair), [controller.home], ignore=[tmp_path]) as watch:
+        run = controller.run(host, env={variable: EXPOSING[variable]})
+
+    assert run.rc == 2
+    assert "key-exposure: " in run.replace().message
+    assert variable in run.replace().message
+    assert "allow_key_exposure: true" in run.replace().message
+    assert (server.instance.pid(), server.served()) == (pid, old.fingerprint)
+    assert watch.found == set()
+    assert Secrets(pair).found_in(run.output) == ""
+
+
+def test_key_is_sent_there_when_that_is_allowed_and_the_watch_would_see_it(
+    server: Server, pair: Pair, controller: Controller, tmp_path: Path
+) -> None:
+    """The counter-proof of the other tests: where a key does lie about, the watch finds it."""
+    host = {"one": {**local(), **server.variables(pair.write(tmp_path / "files"), allow_key_exposure=True)}}
+    with Watch(Secrets(pair), [controller.home], ignore=[tmp_path]) as watch:
+        run = controller.run(host, env={"ANSIBLE_KEEP_REMOTE_FILES": "1"})
+    assert run.rc == 0, run.output
+    assert server.served() == pair.fingerprint
+    assert [place for place in watch.found if "ansible-tmp-" in place]
+
+
+@pytest.fixture
+def syslog() -> t.Iterator[list[bytes]]:
+    """What is sent to the syslog of this machine, where none runs: a socket of our own takes its place."""
+    path = Path("/dev/log")
+    if os.geteuid() != 0:
+        pytest.skip("only root can listen in the place of syslog")
+    lines: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        try:
+            listener.bind(str(path))
+        except OSError as error:
+            pytest.skip(f"a syslog of this machine's own has {path}: {error.strerror}")
+        try:
+            listener.settimeout(0.1)
+            end = threading.Event()
+            thread = threading.Thread(target=_listen, args=(listener, lines, end), daemon=True)
+            thread.start()
+            yield lines
+            end.set()
+            thread.join(10)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _listen(listener: socket.socket, lines: list[bytes], end: threading.Event) -> None:
+    while not end.is_set():
+        try:
+            lines.append(listener.recv(1 << 16))
+        except TimeoutError:
+            continue
+
+
+def test_syslog_gets_one_line_for_a_change_and_no_key(
+    syslog: list[bytes], server: Server, pair: Pair, controller: Controller
+) -> None:
+    content = {"certificate": pair.pem.decode(), "private_key": pair.key_pem().decode()}
+    host: dict[str, Variables] = {"one": {**local(), **server.variables(**content)}}
+    assert controller.run(host).rc == 0
+    assert controller.run(host).rc == 0
+    secrets = Secrets(pair)
+    assert [secrets.found_in(line) for line in syslog if secrets.found_in(line)] == []
+    ours = [line.decode() for line in syslog if f"sha256={pair.fingerprint}".encode() in line]
+    assert len(ours) == 1, syslog
+    assert re.search(r"sep\.sesam\[\d+\]: HTTPS certificate of rmi: replaced; sha256=\w+ run=\w+ by=\S+@\S+", ours[0])
+
+
+# A call of strace: its name, its first words with the path, and the last number in it.
+_CREATED = re.compile(r'open(?:at)?\(.*"(?P<path>[^"]+)", [^)]*O_CREAT[^)]*, (?P<mode>0\d+)\)')
+_MADE = re.compile(r'mkdir(?:at)?\(.*"(?P<path>[^"]+)", (?P<mode>0\d+)\)')
+_CHANGED = re.compile(r'f?chmod(?:at)?\((?:\d+<(?P<path>[^>]+)>|.*"(?P<name>[^"]+)"), (?P<mode>0\d+)')
+_CALLS = "trace=open,openat,creat,mkdir,mkdirat,chmod,fchmod,fchmodat,umask,link,linkat,symlink,symlinkat"
+
+
+def test_mode_of_the_key_is_never_wider_than_0600(server: Server, old: Pair, pair: Pair, tmp_path: Path) -> None:
+    """Every call that makes a file or changes a mode, with a caller whose umask forbids nothing."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    server.instance.set(serves="other@1")  # with the way back in it
+    trace = tmp_path / "trace"
+    # -b execve: what the host code starts is not followed.
+    wrapper = ("strace", "-f", "-b", "execve", "-y", "-e", _CALLS, "-o", trace)
+    asked = host_program.parameters(server, pair)
+    answer = host_program.start(asked, wrapper=wrapper, umask=0).answer()
+    if not trace.exists() or not trace.stat().st_size:
+        pytest.skip("strace may not trace here")
+    assert answer["failure"]["step"] == "served"
+    assert server.served() == old.fingerprint
+
+    made, changed = _modes(trace.read_text(), server)
+    keys = [path for path in made if path.endswith(".key") or ".key." in path]
+    assert keys, "the trace shows no key that is written"
+    assert {path: mode for path, mode in made.items() if mode & 0o077} == {}
+    assert {path: oct(mode) for path, mode in changed.items() if mode & 0o077 and ".crt" not in path} == {}
+
+
+def _modes(trace: str, server: Server) -> tuple[dict[str, int], dict[str, int]]:
+    """The widest mode with which each file was made, and to which it was changed, below the server's folder."""
+    made: dict[str, int] = {}
+    changed: dict[str, int] = {}
+    names = (Path(server.instance.certificate).name, Path(server.instance.private_key).name)
+    for line in trace.splitlines():
+        for pattern, modes in ((_CREATED, made), (_MADE, made), (_CHANGED, changed)):
+            if match := pattern.search(line):
+                path = match["path"] or match.groupdict().get("name") or ""
+                if path.startswith((server.instance.sesam_var, *names)):
+                    modes[path] = modes.get(path, 0) | int(match["mode"], 8)
+    return made, changed
+
+
+def test_no_link_to_a_key_is_made(server: Server, pair: Pair, files: Files) -> None:
+    """A second name would keep the old key alive behind its owner's back."""
+    answer = host_program.start(host_program.parameters(server, pair)).answer()
+    assert answer["action"] == "replaced"
+    assert os.stat(server.instance.private_key).st_nlink == 1
