@@ -75,7 +75,9 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         secrets = (str(self._task.args[name]) for name, entry in self.ARGUMENTS.items()
                    if entry.get("no_log") and self._task.args.get(name))
         for secret in secrets:
-            message = message.replace(secret, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
+            # Line by line too: a message may show line breaks in another way.
+            for piece in (secret, *filter(str.strip, secret.splitlines())):
+                message = message.replace(piece, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
         return message
 
     def read(self, option: str, options: Options) -> _inputs.Input:

@@ -24,7 +24,7 @@ class Finding:
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.id}: {self.message}{' ' if self.fix else ''}{self.fix}"
+        return printable(f"{self.id}: {self.message}{' ' if self.fix else ''}{self.fix}")
 
 
 class Refused(Exception):

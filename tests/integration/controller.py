@@ -118,28 +118,33 @@ class Controller:
         *arguments: str | Path,
         playbook: str | Path = REPLACE,
         env: dict[str, str] | None = None,
-        before: t.Callable[[], None] | None = None,
+        wrapper: t.Sequence[str] = (),
     ) -> Run:
-        """Start it; C(before) is called in the new process."""
+        """Start it; C(wrapper) is a program that runs another one."""
         self._runs += 1
+        hosts = {name: {**self._places(variables), **variables} for name, variables in hosts.items()}
         folder = self.folder / f"run {self._runs}"
         folder.mkdir()
         inventory = folder / "inventory.json"
         inventory.touch(mode=0o600)
         inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
-        argv = [self._bin / "ansible-playbook", playbook, "-i", inventory, "--forks", str(len(hosts)), *arguments]
+        program = [*wrapper, self._bin / "ansible-playbook", playbook]
         with open(folder / "output", "wb") as output:
             process = subprocess.Popen(
-                argv,
+                [*program, "-i", inventory, "--forks", str(len(hosts)), *arguments],
                 env={**self.environment(), "DUMP_RESULTS": str(folder / "results"), **(env or {})},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=before,
             )
         return Run(folder, process)
+
+    def _places(self, variables: Variables) -> Variables:
+        """A local host would put its temporary files into the home of whoever runs the tests."""
+        is_local = variables["ansible_connection"] == "local"
+        return {"ansible_remote_tmp": str(self.home / "remote")} if is_local else {}
 
     def environment(self) -> dict[str, str]:
         """That of the workbench, with our own callback, and a home that tests can look into."""
@@ -154,6 +159,6 @@ class Controller:
         }
 
 
-def local(python: str | Path = pythons.this().path) -> Variables:
-    """What an inventory says of a host that is this machine."""
-    return {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
+def local(python: str | Path = "") -> Variables:
+    """What an inventory says of a host that is this machine; its Python is not that of a virtual environment."""
+    return {"ansible_connection": "local", "ansible_python_interpreter": str(python or pythons.this().path)}

@@ -25,7 +25,7 @@ HANGS = {"start_timeout": 5, "stop_timeout": 3}
 class Fault(t.NamedTuple):
     """What is ordered of the stand-in, which step shall be named, what the message shall say beside that."""
 
-    orders: dict[str, str]
+    orders: dict[str, t.Any]
     step: str
     says: str
     options: dict[str, t.Any] = {}  # noqa: RUF012

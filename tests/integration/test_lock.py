@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import typing as t
 
 from integration import host_program
 from integration.certificates import Authority, Files, Pair
@@ -47,11 +46,12 @@ def test_two_runs_at_once_come_one_after_the_other(
 
 
 def test_lock_that_is_not_given_up_is_told_with_its_holder(
-    server: Server, controller: Controller, old: Pair, files: t.Any
+    server: Server, controller: Controller, old: Pair, files: Files
 ) -> None:
     server.state_folder.mkdir(mode=0o700)
     lock = server.state_folder / "lock"
-    lock.write_text(json.dumps({"id": "other", "by": "somebody@elsewhere", "pid": 4711, "since": "2026-01-01 00:00:00"}))
+    holder = {"id": "other", "by": "somebody@elsewhere", "pid": 4711, "since": "2026-01-01 00:00:00"}
+    lock.write_text(json.dumps(holder))
     with open(lock, "rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         pid = server.instance.pid()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from integration import servers
-from integration.certificates import Pair
+from integration.certificates import Files, Pair
 from integration.controller import Controller, Outcome, local
 from integration.servers import Server
 
@@ -34,7 +34,7 @@ def fleet(old: Pair, wanted: Pair, tmp_path_factory: pytest.TempPathFactory) -> 
     """One run in which every host writes its log in another way, after an old line for the same path."""
     folder = tmp_path_factory.mktemp("logs")
     files = wanted.write(folder / "files")
-    made = {name: servers.create(folder / name, number, **values) for number, (name, values) in enumerate(FORMS.items())}
+    made = {name: servers.create(folder / name, number, **FORMS[name]) for number, name in enumerate(FORMS)}
     try:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda server: _start(server, old), made.values()))
@@ -72,7 +72,9 @@ def without_line(make_server: t.Callable[..., Server], old: Pair) -> Server:
     return server
 
 
-def test_old_line_of_success_never_counts(without_line: Server, controller: Controller, old: Pair, files: t.Any) -> None:
+def test_old_line_of_success_never_counts(
+    without_line: Server, controller: Controller, old: Pair, files: Files
+) -> None:
     run = controller.run({"one": {**local(), **without_line.variables(files)}})
     assert run.rc == 2
     assert run.replace().result["failed_step"] == "log_line"
@@ -80,7 +82,7 @@ def test_old_line_of_success_never_counts(without_line: Server, controller: Cont
 
 
 def test_log_check_can_warn_or_be_off(
-    make_server: t.Callable[..., Server], controller: Controller, old: Pair, wanted: Pair, files: t.Any
+    make_server: t.Callable[..., Server], controller: Controller, old: Pair, wanted: Pair, files: Files
 ) -> None:
     made = {mode: make_server(old) for mode in ("warn", "off")}
     for server in made.values():

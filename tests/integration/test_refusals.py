@@ -54,11 +54,12 @@ def asked(
 def _without_state(server: Server, tree: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
     """The lock and the last result may be written; the folder above them changes with that."""
     ours = str(server.state_folder)
-    return {path: facts for path, facts in tree.items() if not path.startswith(ours) and path != ours.rpartition("/")[0]}
+    above = str(server.state_folder.parent)
+    return {path: facts for path, facts in tree.items() if not path.startswith(ours) and path != above}
 
 
-def _inputs(authority: Authority, wanted: Pair, folder: Path) -> dict[str, dict[str, str]]:
-    certificate, key = map(str, wanted.write(folder / "wanted"))
+def _inputs(authority: Authority, wanted: Pair, folder: Path) -> dict[str, dict[str, t.Any]]:
+    certificate, _key = map(str, wanted.write(folder / "wanted"))
     encrypted = str(wanted.write(folder / "encrypted", "TraditionalOpenSSL", "right").private_key)
     (folder / "garbage.key").write_text("-----BEGIN PRIVATE KEY-----\nbm8ga2V5\n-----END PRIVATE KEY-----\n")
     (folder / "empty.key").touch()

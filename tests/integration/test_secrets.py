@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -62,7 +63,7 @@ def test_nothing_is_seen_over_ssh_with_pipelining_off_and_a_vaulted_key(
     secrets.add_encrypted(files.private_key.read_bytes())
     vault = tmp_path / "vault"
     vault.write_text("vault password")
-    command = [OWN / "ansible-vault", "encrypt", "--vault-password-file", vault, files.private_key]
+    command: list[str | Path] = [OWN / "ansible-vault", "encrypt", "--vault-password-file", vault, files.private_key]
     subprocess.run(command, env=controller.environment(), check=True, capture_output=True)
     host = {**local(), **own_sshd.variables("127.0.1.1", account.name), **account.variables(),
             **server.variables(files, passphrase=PASSPHRASE), "ansible_pipelining": False}  # fmt: skip
@@ -84,7 +85,12 @@ def test_nothing_is_seen_over_ssh_with_pipelining_off_and_a_vaulted_key(
 
 
 def test_nothing_is_seen_when_it_fails_and_the_key_is_given_as_content(
-    make_server: t.Callable[..., Server], old: Pair, pair: Pair, controller: Controller, tmp_path: Path
+    make_server: t.Callable[..., Server],
+    authority: Authority,
+    old: Pair,
+    pair: Pair,
+    controller: Controller,
+    tmp_path: Path,
 ) -> None:
     """Failures are where most programs begin to talk: of the host, of the pair, of the options themselves."""
     made = {name: make_server(old) for name in ("served", "start", "mismatch", "option", "variable")}
@@ -92,7 +98,7 @@ def test_nothing_is_seen_when_it_fails_and_the_key_is_given_as_content(
     made["start"].instance.set(start="fails@1")
     content = {"certificate": pair.pem.decode(), "private_key": pair.key_pem("TraditionalOpenSSL").decode()}
     bad: dict[str, dict[str, t.Any]] = {
-        "mismatch": {"certificate": old.pem.decode()},
+        "mismatch": {"certificate": authority.issue().pem.decode()},
         "option": {"log_check": "somtimes"},
         "variable": {"port": "not a port"},
     }
@@ -111,18 +117,22 @@ def test_nothing_is_seen_when_it_fails_and_the_key_is_given_as_content(
         _assert_kept_in_backups_alone(made[name], secrets)
 
 
-def test_key_as_an_option_of_the_module_is_not_repeated(
-    server: Server, pair: Pair, controller: Controller, tmp_path: Path
+MISTAKES: dict[str, dict[str, object]] = {
+    "a list": {"private_key": ["{{ key }}"]},
+    "a dictionary": {"private_key": {"content": "{{ key }}"}},
+    "a misspelt option": {"private_key": "{{ key }}", "privatekey": "{{ key }}"},
+    "another option": {"private_key": "{{ key }}", "port": "{{ key }}"},
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_key_that_is_given_wrongly_to_the_module_is_not_repeated(
+    mistake: str, pair: Pair, files: Files, controller: Controller, tmp_path: Path
 ) -> None:
-    """Given to the module itself, with another option that is wrong: the message is about that one."""
+    task = {"sep.sesam.sesam_cert_replace": {"certificate": str(files.certificate), **MISTAKES[mistake]}}
     playbook = tmp_path / "module.yml"
-    playbook.write_text(
-        "- hosts: all\n  gather_facts: false\n  tasks:\n    - sep.sesam.sesam_cert_replace:\n"
-        "        certificate: '{{ sesam_https_certificate }}'\n        private_key: '{{ key }}'\n"
-        "        port: '{{ key }}'\n"
-    )
-    host = {**local(), **server.variables(pair.write(tmp_path / "files")), "key": pair.key_pem().decode()}
-    run = controller.run({"one": host}, *LOUD, playbook=playbook)
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    run = controller.run({"one": {**local(), "key": pair.key_pem().decode()}}, *LOUD, playbook=playbook)
     assert run.rc == 2
     _assert_silent(run, Secrets(pair))
 
@@ -196,7 +206,7 @@ def _listen(listener: socket.socket, lines: list[bytes], end: threading.Event) -
 def test_syslog_gets_one_line_for_a_change_and_no_key(
     syslog: list[bytes], server: Server, pair: Pair, controller: Controller
 ) -> None:
-    content = {"certificate": pair.pem.decode(), "private_key": pair.key_pem().decode()}
+    content: Variables = {"certificate": pair.pem.decode(), "private_key": pair.key_pem().decode()}
     host: dict[str, Variables] = {"one": {**local(), **server.variables(**content)}}
     assert controller.run(host).rc == 0
     assert controller.run(host).rc == 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from . import processes
 from .secret_text import Secrets
 
-_PAUSE = 0.01
+_PAUSE = 0.03
 _SIZE_LIMIT = 1 << 20
 _DEPTH = 4
 
@@ -52,7 +52,7 @@ class Watch:
         self.rounds += 1
         for pid in processes.all_pids():
             for file in ("cmdline", "environ"):
-                self._judge(f"{file} of {processes.name(pid)}", processes.read(pid, file))
+                self._judge(f"/proc/{pid}/{file}", processes.read(pid, file))
         for folder in self._folders:
             self._look_into(folder, 0)
 

@@ -1,0 +1,295 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the action plugins share: options, secrets, files, pipelining, the answer of the host."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultEditor, VaultLib, VaultSecret
+from ansible.playbook.task import Task
+from ansible.plugins.action import ActionBase
+from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve
+from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
+from unit import answers, pki
+
+OLD, NEW = pki.make("old.example"), pki.make("new.example", issuer=pki.make_ca())
+SECRET = "hunter2 is a secret"
+
+
+class Connection:
+    """As much of a connection as the base looks at."""
+
+    transport = "imaginary"
+    become: t.Any = None
+
+    def __init__(self, **options: t.Any) -> None:
+        self.options = options
+
+    def get_option(self, name: str) -> t.Any:
+        return self.options[name]
+
+    def set_option(self, name: str, value: t.Any) -> None:
+        self.options[name] = value
+
+
+@pytest.fixture
+def act(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., t.Any]:
+    """Makes an action plugin with some arguments and an imaginary connection."""
+
+    def make(module: types.ModuleType, **arguments: t.Any) -> t.Any:
+        task = Task.load({"name": "x", "action": {"module": "debug"}})
+        task.args = arguments
+        task.action = f"sep.sesam.{module.__name__.rpartition('.')[2]}"
+        action = module.ActionModule(
+            task, Connection(pipelining=False), types.SimpleNamespace(diff=False), DataLoader(), None, None)
+        monkeypatch.setattr(action, "_is_pipelining_enabled", lambda style: action._connection.options["pipelining"])
+        return action
+
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
+    return make
+
+
+def asked(action: t.Any, answer: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Let the host answer this; the list gets what it was asked."""
+    calls: list[dict[str, t.Any]] = []
+
+    def execute(**call: t.Any) -> dict[str, t.Any]:
+        calls.append({**call, "pipelining": action._connection.options["pipelining"]})
+        return answer
+
+    action._execute_module = execute
+    return calls
+
+
+REPLACE = {"certificate": NEW.pem.decode(), "private_key": NEW.key_pem.decode()}
+
+
+def replaced(**changes: t.Any) -> dict[str, t.Any]:
+    return {"changed": True, "action": "replaced", "recovered": None, "steps": [], "downtime": 1.0, "backup": None,
+            "log_line": "x", "findings": [], "refused": None, "failure": None,
+            "before": answers.in_sync(OLD), "after": answers.in_sync(NEW), **changes}
+
+
+def test_resolve(act: t.Any) -> None:
+    action = act(sesam_cert_resolve, wanted=NEW.pem.decode(), port=11402)
+    calls = asked(action, answers.in_sync(NEW))
+    result = action.run()
+    assert (result["changed"], result["state"]) == (False, "in_sync")
+    assert calls[0]["module_name"] == "sep.sesam.sesam_cert_resolve"
+    # What is wanted is judged here: the host gets what says where to look, and nothing more.
+    assert calls[0]["module_args"] == {"port": 11402}
+
+
+@pytest.mark.parametrize("form", ["{}", "SHA256:{}", "SHA256 {}", "SHA256={}", "{}\n"])
+@pytest.mark.parametrize("colons", [False, True])
+def test_a_fingerprint_is_wanted(act: t.Any, form: str, colons: bool) -> None:
+    digits = _certificates.fingerprint(NEW.certificate).upper()
+    if colons:
+        digits = ":".join(digits[i:i + 2] for i in range(0, 64, 2))
+    for pair, state in ((NEW, "in_sync"), (OLD, "file_drift")):
+        action = act(sesam_cert_resolve, wanted=form.format(digits))
+        asked(action, answers.in_sync(pair))
+        assert action.run()["state"] == state
+
+
+def test_replace_sends_the_pair_and_what_the_host_cannot_read(act: t.Any) -> None:
+    sec1 = pki.key_bytes(NEW.key, "TraditionalOpenSSL").decode()
+    action = act(sesam_cert_replace, **{**REPLACE, "private_key": sec1}, passphrase=SECRET, port=11402)
+    calls = asked(action, replaced())
+    result = action.run()
+    assert (result["changed"], result["state"], result["repair"]) == (True, "in_sync", "none")
+    sent = calls[0]["module_args"]
+    assert (sent["certificate"], sent["private_key"]) == (NEW.pem.decode(), NEW.key_pem.decode())
+    assert (sent["port"], sent["log_check"]) == (11402, "required")
+    order = next(value for name, value in sent.items() if name.strip("_") == "order")
+    assert order["not_after"] == NEW.certificate.not_valid_after_utc.timestamp()
+    assert SECRET not in str(calls)
+    assert calls[0]["pipelining"] is True
+    assert action._connection.options["pipelining"] is False
+    assert [line for line in NEW.key_lines() if line in str(result)] == []
+
+
+def test_each_task_has_an_id_of_its_own(act: t.Any) -> None:
+    ids = set()
+    for _ in range(3):
+        action = act(sesam_cert_replace, **REPLACE)
+        calls = asked(action, replaced())
+        action.run()
+        order = next(value for name, value in calls[0]["module_args"].items() if name.strip("_") == "order")
+        ids.add(order["run"]["id"])
+    assert len(ids) == 3
+
+
+def test_nothing_is_sent_when_the_pair_is_wrong(act: t.Any) -> None:
+    action = act(sesam_cert_replace, certificate=NEW.pem.decode(), private_key=OLD.key_pem.decode())
+    calls = asked(action, replaced())
+    result = action.run()
+    assert (result["failed"], result["changed"], calls) == (True, False, [])
+    assert result["msg"].startswith("Nothing was touched. pair-mismatch: ")
+    assert [finding["id"] for finding in result["findings"]] == ["pair-mismatch"]
+
+
+FINDING = {"id": "locked", "subject": "place", "level": "error", "message": "Another run.", "fix": "Wait."}
+
+
+@pytest.mark.parametrize(("module", "arguments"), [(sesam_cert_resolve, {}), (sesam_cert_replace, REPLACE)])
+def test_a_refusal_of_the_host(act: t.Any, module: types.ModuleType, arguments: dict[str, str]) -> None:
+    action = act(module, **arguments)
+    asked(action, {"changed": False, "refused": FINDING})
+    result = action.run()
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert result["msg"] == "Nothing was touched. locked: Another run. Wait."
+    assert result["findings"] == [FINDING]
+
+
+def test_a_refusal_after_a_recovery_tells_the_truth_about_changes(act: t.Any) -> None:
+    action = act(sesam_cert_replace, **REPLACE)
+    asked(action, replaced(refused=FINDING, recovered="undone", action="none"))
+    result = action.run()
+    assert (result["failed"], result["changed"], result["recovered"]) == (True, True, "undone")
+
+
+def test_a_failure(act: t.Any) -> None:
+    action = act(sesam_cert_replace, **REPLACE)
+    failure = {"step": "served", "reason": "it did not", "log_since": "", "way_back": ""}
+    asked(action, replaced(failure=failure, after=answers.in_sync(OLD)))
+    result = action.run()
+    assert (result["failed"], result["failed_step"], result["changed"]) == (True, "served", True)
+    assert "Step served failed: it did not." in result["msg"]
+
+
+@pytest.mark.parametrize("answer", [
+    {"unreachable": True, "msg": "no route to host"}, {"failed": True, "msg": "MODULE FAILURE", "rc": 1},
+])
+def test_a_host_that_does_not_answer(act: t.Any, answer: dict[str, t.Any]) -> None:
+    action = act(sesam_cert_resolve)
+    asked(action, answer)
+    assert action.run() == answer
+
+
+@pytest.mark.parametrize(("module", "arguments"), [
+    (sesam_cert_replace, {**REPLACE, "port": SECRET, "passphrase": SECRET}),
+    (sesam_cert_replace, {**REPLACE, "log_check": SECRET, "passphrase": SECRET}),
+    (sesam_cert_replace, {"private_key": SECRET, "certificat": SECRET}),
+    (sesam_cert_replace, {**REPLACE, "passphrase": [SECRET], "port": "x"}),
+    (sesam_cert_resolve, {"port": SECRET, "wanted": SECRET}),
+])
+def test_no_message_about_options_repeats_a_secret(
+    act: t.Any, module: types.ModuleType, arguments: dict[str, t.Any]
+) -> None:
+    with pytest.raises(AnsibleActionFail) as raised:
+        act(module, **arguments).run()
+    assert SECRET not in str(raised.value)
+    cause = raised.value.__cause__ or (None if raised.value.__suppress_context__ else raised.value.__context__)
+    assert SECRET not in str(cause)
+
+
+def key_exposure(action: t.Any, allowed: bool) -> str:
+    try:
+        action.refuse_to_expose_a_key({"allow_key_exposure": allowed})
+    except Refused as exc:
+        return str(exc)
+    return ""
+
+
+@pytest.mark.parametrize(("debug", "keep", "pipelining", "says"), [
+    (False, False, True, []), (True, False, True, ["ANSIBLE_DEBUG"]),
+    (False, True, True, ["ANSIBLE_KEEP_REMOTE_FILES"]),
+    (False, True, False, ["ANSIBLE_KEEP_REMOTE_FILES"]),
+    (False, False, False, ["connection imaginary cannot pipeline"]),
+    (True, True, False, ["ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES"]),
+])
+def test_a_key_is_not_sent_where_it_would_be_seen(
+    act: t.Any, monkeypatch: pytest.MonkeyPatch, debug: bool, keep: bool, pipelining: bool, says: list[str]
+) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_DEBUG", debug)
+    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", keep)
+    action = act(sesam_cert_replace)
+    action._connection.options["pipelining"] = pipelining
+    message = key_exposure(action, allowed=False)
+    assert message.startswith("key-exposure: ") == bool(says)
+    assert all(words in message for words in says)
+    assert key_exposure(action, allowed=True) == ""
+
+
+def test_become_method_su_is_named(act: t.Any) -> None:
+    action = act(sesam_cert_replace)
+    action._connection.become = types.SimpleNamespace(name="su")
+    assert "become method su" in key_exposure(action, allowed=False)
+
+
+def test_a_refused_exposure_sends_nothing(act: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", True)
+    action = act(sesam_cert_replace, **REPLACE)
+    calls = asked(action, replaced())
+    assert "key-exposure" in action.run()["msg"]
+    assert calls == []
+
+
+def test_pipelining_is_put_back(act: t.Any) -> None:
+    action = act(sesam_cert_replace)
+    with contextlib.suppress(ZeroDivisionError), action.pipelining():
+        assert action._connection.options["pipelining"] is True
+        raise ZeroDivisionError
+    assert action._connection.options["pipelining"] is False
+
+
+def test_a_connection_without_pipelining_is_left_alone(act: t.Any) -> None:
+    action = act(sesam_cert_replace)
+    action._connection.options.clear()
+    with action.pipelining():
+        assert action._connection.options == {}
+
+
+@pytest.mark.parametrize("found", [None, "44.9.9", "3.4.8"])
+def test_cryptography_is_missing_or_too_old(act: t.Any, monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
+    def version(name: str) -> str:
+        if found is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with pytest.raises(AnsibleActionFail) as raised:
+        act(sesam_cert_resolve).run()
+    assert f"cryptography {_base.CRYPTOGRAPHY} or later is needed" in str(raised.value)
+    assert (found or "none") in str(raised.value)
+
+
+def test_files_are_found_and_decrypted(act: t.Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder C(files) beside the playbook, or where the command is run; a vault-encrypted file in memory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "plain.key").write_bytes(b"plain")
+    vault = VaultLib([("default", VaultSecret(b"password"))])
+    vault_secret = VaultSecret(b"password")
+    vault_secret.load()
+    (tmp_path / "files" / "secret.key").write_bytes(b"secret")
+    VaultEditor(vault).encrypt_file(str(tmp_path / "files" / "secret.key"), vault_secret)
+    encrypted = (tmp_path / "files" / "secret.key").read_bytes()
+    assert encrypted.startswith(b"$ANSIBLE_VAULT")
+    action = act(sesam_cert_replace)
+    action._loader.set_basedir(str(tmp_path))
+    action._loader.set_vault_secrets([("default", VaultSecret(b"password"))])
+    assert action._read_file("plain.key") == b"plain"
+    assert action._read_file("secret.key") == b"secret"
+    assert action._read_file(str(tmp_path / "files" / "plain.key")) == b"plain"
+    assert (tmp_path / "files" / "secret.key").read_bytes() == encrypted
+    for name in ("none.key", "files"):
+        with pytest.raises(OSError):
+            action._read_file(name)
+
+
+def test_a_finding_in_words() -> None:
+    assert str(Finding("id", "place", "error", "Why.", "What.")) == "id: Why. What."
+    assert str(Finding("id", "place", "error", "Why.")) == "id: Why."
