@@ -24,7 +24,6 @@ _ADVICE = {
     "served": "Read {log} on the host. Is there another source (-z and -k, gv_ro_ssl, SESAM_SSL_CERT), is the start "
               "slower than start_timeout, is the port right? Then run this again.",
     "log_line": "If the log is elsewhere, set log_file; if this server does not write the line, set log_check: warn.",
-    "recover": "Bring the server up by hand; the old pair is in the backup that the journal names.",
 }
 
 

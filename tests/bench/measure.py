@@ -15,7 +15,9 @@ replacement against `sm_main stop rmi; sm_main start rmi`. Both in turn, five ti
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import statistics
 import sys
 import tempfile
@@ -28,13 +30,12 @@ import pytest  # noqa: E402
 from integration import addresses, downtime, host_program, servers, sshd  # noqa: E402
 from integration.certificates import Authority  # noqa: E402
 from integration.controller import REPLACE, Controller, Outcome, Variables, local  # noqa: E402
-from integration.servers import Server  # noqa: E402
 
 ROUNDS = 5
 HOSTS = 20
 STOP_DELAY, START_DELAY = 1, 2
 PING = '[{"hosts": "all", "gather_facts": false, "tasks": [{"ansible.builtin.ping": {}}]}]'
-QUIET = {"ANSIBLE_CALLBACKS_ENABLED": "", "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s"}
+QUIET = {"DUMP_RESULTS": os.devnull, "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s"}
 
 
 def compare(what: str, ours: t.Callable[[], float], theirs: t.Callable[[], float], names: tuple[str, str]) -> None:
@@ -82,11 +83,11 @@ def measure_fleet(folder: Path) -> None:
     """The role with nothing to do against ping; one server answers for every host."""
     pair = Authority().issue()
     server = servers.create(folder / "fleet", 0, bind="wildcard")
-    places = [addresses.address(number) for number in range(HOSTS)]
-    with server.instance as instance, sshd.running(addresses.free_port(), places) as daemon:
+    with server.instance as instance, contextlib.ExitStack() as stack:
         server.put(pair)
         instance.start(env=servers.ENVIRONMENT)
-        hosts = _hosts(server, daemon, places, server.variables(pair.write(folder / "files")))
+        common = {**local(), **server.variables(pair.write(folder / "files")), "ansible_pipelining": True}
+        hosts = {f"host{n}": {**common, **login} for n, login in enumerate(_logins(stack))}
         controller = Controller(folder / "controller")
         ping = folder / "ping.json"
         ping.write_text(PING)
@@ -104,9 +105,12 @@ def measure_fleet(folder: Path) -> None:
         )
 
 
-def _hosts(server: Server, daemon: sshd.Sshd, places: list[str], variables: Variables) -> dict[str, Variables]:
-    common = {**local(), **variables, "ansible_pipelining": True}
-    return {f"host{number}": {**common, **daemon.variables(place, "root")} for number, place in enumerate(places)}
+def _logins(stack: contextlib.ExitStack) -> t.Iterator[Variables]:
+    """How to log in on each host. One sshd listens on 16 addresses at most."""
+    places = [addresses.address(number) for number in range(HOSTS)]
+    for some in (places[:HOSTS // 2], places[HOSTS // 2 :]):
+        daemon = stack.enter_context(sshd.running(addresses.free_port(), some))
+        yield from (daemon.variables(place, "root") for place in some)
 
 
 def _succeeded(run: Outcome) -> Outcome:

@@ -11,7 +11,7 @@ import threading
 import time
 import typing as t
 
-_PAUSE = 0.002
+_PAUSE = 0.005
 _CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _CONTEXT.check_hostname, _CONTEXT.verify_mode = False, ssl.CERT_NONE
 

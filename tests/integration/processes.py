@@ -20,7 +20,7 @@ def wait_until(condition: t.Callable[[], object], seconds: float, what: str) -> 
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"after {seconds} s still not: {what}")
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 def all_pids() -> list[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import typing as t
 from pathlib import Path
 
@@ -51,6 +52,14 @@ class Server:
     def served(self) -> str | None:
         """The fingerprint of the leaf that the port serves, as openssl sees it."""
         return readers.served(self.instance.address, self.instance.port)
+
+    def listens(self) -> bool:
+        """Whether anybody answers on the port: quick, for waiting."""
+        try:
+            socket.create_connection((self.instance.address, self.instance.port), 1).close()
+        except OSError:
+            return False
+        return True
 
     def tree(self) -> dict[str, tuple[object, ...]]:
         """Everything in the folder of SEP sesam: kinds, modes, owners, times and contents."""

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from integration import processes
+from integration import host_program, processes
 from integration.certificates import Files, Pair
 from integration.controller import Controller, Run, Variables, local
 from integration.processes import wait_until
@@ -32,7 +32,7 @@ def host(own_sshd: Sshd, server: Server, files: Files) -> Variables:
 
 def _wait_for_stop(server: Server) -> None:
     """Until rmi is told to end: its port is closed, its process has still some time."""
-    wait_until(lambda: server.served() is None, SECONDS, "rmi is being stopped")
+    wait_until(lambda: not server.listens(), SECONDS, "rmi is being stopped")
 
 
 def _wait_for_start(server: Server, old_pid: int) -> None:
@@ -82,26 +82,33 @@ def _kill_the_connection(run: Run, sshd: Sshd) -> None:
 
 
 @pytest.mark.parametrize("kill", [_kill_the_controller, _kill_the_connection])
-@pytest.mark.parametrize("moment", ["stop", "start"])
 def test_host_finishes_what_dies_elsewhere(
     kill: t.Callable[[Run, Sshd], None],
-    moment: str,
     host: Variables,
     controller: Controller,
     server: Server,
     wanted: Pair,
     own_sshd: Sshd,
 ) -> None:
-    pid = server.instance.pid()
-    assert pid
     run = controller.start({"one": host})
-    _wait_for_stop(server) if moment == "stop" else _wait_for_start(server, pid)
+    _wait_for_stop(server)
     module = _module(server)
 
     kill(run, own_sshd)
 
-    assert server.served() is None, "too late: it was finished before the kill"
+    assert not server.listens(), "too late: it was finished before the kill"
     wait_until(lambda: not processes.is_alive(module), SECONDS, "the host has finished")
+    _assert_finished(server, wanted)
+
+
+def test_host_finishes_when_it_is_told_to_end(server: Server, wanted: Pair) -> None:
+    """As a terminal that is closed, a shutdown and a person tell it."""
+    server.instance.set(stop_delay=DELAY)
+    call = host_program.start(host_program.parameters(server, wanted))
+    _wait_for_stop(server)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        os.kill(call.process.pid, number)
+    assert call.answer()["action"] == "replaced"
     _assert_finished(server, wanted)
 
 

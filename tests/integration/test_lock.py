@@ -20,7 +20,7 @@ def test_same_run_sent_twice_is_done_once(server: Server, wanted: Pair) -> None:
     server.instance.set(stop_delay=1, start_delay=1)
     asked = host_program.parameters(server, wanted)
     first = host_program.start(asked)
-    wait_until(lambda: server.served() is None, 20, "rmi is being stopped")
+    wait_until(lambda: not server.listens(), 20, "rmi is being stopped")
     second = host_program.start({**asked, "lock_timeout": 0})
 
     answers = first.answer(), second.answer()

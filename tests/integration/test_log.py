@@ -6,61 +6,46 @@
 from __future__ import annotations
 
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from integration import servers
 from integration.certificates import Files, Pair
-from integration.controller import Controller, Outcome, local
+from integration.controller import Controller, local
 from integration.servers import Server
 
 FORMS: dict[str, dict[str, object]] = {
-    "colours": {"log_colours": "yes"},
-    **{f"quotes-{form}": {"log_quotes": form} for form in ("closing", "opening", "both", "double", "none")},
-    "other-words": {"log_words": "by some other way"},
-    "no-words": {"log_words": "none"},
-    "milliseconds": {"log_milliseconds": "comma"},
-    "rotated": {"log_at_start": "rotated"},
-    "rotated-after": {"log_at_start": "rotated_after"},
-    "truncated": {"log_at_start": "truncated"},
+    "colours, both quotes": {"log_colours": "yes", "log_quotes": "both"},
+    "only an opening quote, other words": {"log_quotes": "opening", "log_words": "by some other way"},
+    "no quotes, no words, rotated": {"log_quotes": "none", "log_words": "none", "log_at_start": "rotated"},
+    "double quotes, truncated": {"log_quotes": "double", "log_milliseconds": "comma", "log_at_start": "truncated"},
+    "rotated after the line": {"log_at_start": "rotated_after", "log_milliseconds": "point"},
     "late": {"log_late": "2"},
-    "log-folder": {"log_folder": "log", "sm_ini_lgc": "no"},
 }
 
 
-@pytest.fixture(scope="module")
-def fleet(old: Pair, wanted: Pair, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, t.Any]]:
+def test_line_of_this_start_is_read_however_it_is_written(
+    make_server: t.Callable[..., Server],
+    controller: Controller,
+    old: Pair,
+    wanted: Pair,
+    files: Files,
+    subtests: pytest.Subtests,
+) -> None:
     """One run in which every host writes its log in another way, after an old line for the same path."""
-    folder = tmp_path_factory.mktemp("logs")
-    files = wanted.write(folder / "files")
-    made = {name: servers.create(folder / name, number, **FORMS[name]) for number, name in enumerate(FORMS)}
-    try:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda server: _start(server, old), made.values()))
-        hosts = {name: {**local(), **server.variables(files)} for name, server in made.items()}
-        run = Controller(folder / "controller").run(hosts)
-        yield {"run": run, "served": {name: server.served() for name, server in made.items()}, "made": made}
-    finally:
-        for server in made.values():
-            server.instance.remove()
+    made = {name: make_server(old, **switches) for name, switches in FORMS.items()}
+    hosts = {name: {**local(), **server.variables(files)} for name, server in made.items()}
 
+    run = controller.run(hosts)
 
-def _start(server: Server, pair: Pair) -> None:
-    server.put(pair)
-    server.instance.start()
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_line_is_read(fleet: dict[str, t.Any], wanted: Pair, form: str) -> None:
-    run: Outcome = fleet["run"]
-    assert run.recap(form)["failures"] == 0, run.output
-    result = run.replace(form).result
-    assert fleet["served"][form] == wanted.fingerprint
-    assert fleet["made"][form].instance.certificate in result["log_line"]
-    assert "\x1b" not in result["log_line"]
-    seconds = next(step["seconds"] for step in result["steps"] if step["name"] == "log_line")
-    assert seconds >= 1.5 if form == "late" else seconds < 1.5
+    for name, server in made.items():
+        with subtests.test(name):
+            assert run.recap(name)["failures"] == 0, run.output
+            result = run.replace(name).result
+            assert server.served() == wanted.fingerprint
+            assert server.instance.certificate in result["log_line"]
+            assert "\x1b" not in result["log_line"]
+            seconds = next(step["seconds"] for step in result["steps"] if step["name"] == "log_line")
+            assert seconds >= 1.5 if name == "late" else seconds < 1.5
 
 
 @pytest.fixture

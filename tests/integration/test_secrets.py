@@ -125,15 +125,17 @@ MISTAKES: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
 def test_key_that_is_given_wrongly_to_the_module_is_not_repeated(
-    mistake: str, pair: Pair, files: Files, controller: Controller, tmp_path: Path
+    pair: Pair, files: Files, controller: Controller, tmp_path: Path
 ) -> None:
-    task = {"sep.sesam.sesam_cert_replace": {"certificate": str(files.certificate), **MISTAKES[mistake]}}
+    tasks = [
+        {"sep.sesam.sesam_cert_replace": {"certificate": str(files.certificate), **mistake}, "ignore_errors": True}
+        for mistake in MISTAKES.values()
+    ]
     playbook = tmp_path / "module.yml"
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     run = controller.run({"one": {**local(), "key": pair.key_pem().decode()}}, *LOUD, playbook=playbook)
-    assert run.rc == 2
+    assert run.recap()["ignored"] == len(MISTAKES), run.output
     _assert_silent(run, Secrets(pair))
 
 

@@ -34,7 +34,9 @@ def test_main_job(end: matrix.End, server: Server, tmp_path: Path, wanted: Pair,
     assert (second.rc, second.recap()["changed"]) == (0, 0), second.output
     assert server.instance.pid() == pid
 
-    # The way back and its message, on these versions too.
+    if end == matrix.NEWEST:
+        return
+    # The way back and its message on the oldest, too.
     server.instance.set(start="fails@1")
     Path(server.instance.certificate).unlink()
     third = controller.run(host)

@@ -18,7 +18,7 @@ def main() -> int:
     result = answer(sys.argv[1], json.load(sys.stdin))
     json.dump(result, sys.stdout, sort_keys=True)
     sys.stdout.write("\n")
-    return 1 if result["refused"] or result.get("failed") else 0
+    return 1 if result["refused"] or result.get("failure") else 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ def answer(question: str, parameters: dict) -> dict:
         return {"changed": False, "refused": exc.finding()}
     except OSError as exc:
         return {"changed": False, "refused": refusal.from_os_error(exc).finding()}
+    except Exception as exc:  # pylint: disable=broad-except
+        return {"changed": False, "refused": refusal.Refused(
+            "host-bug", "The host code failed where it must not: %s." % refusal.in_words(exc),
+            "Run it again, it looks anew at what is there; and report this line.").finding()}
 
 
 def _ask(question: str, parameters: dict) -> dict:

@@ -11,9 +11,8 @@ import os
 import time
 import typing as t
 
-from . import layout, pair_files, processes, rest_port, served, server_log, sm_main, state
+from . import layout, pair_files, processes, refusal, rest_port, served, server_log, sm_main, state
 
-_LOOK_SECONDS = 10
 # A log stamps whole seconds and the kernel counts from a rounded boot time.
 _CLOCK_GRAIN = 2.0
 
@@ -59,7 +58,7 @@ def look(places: layout.Layout, parameters: dict) -> dict:
         "installation": places.facts(),
         "disk": disk.facts(),
         "rmi": dict(rmi._asdict(), started=began),
-        "served": served_facts(rmi.rest_port.look(_LOOK_SECONDS)),
+        "served": served_facts(rmi.rest_port.look()),
         "log": log_facts(server_log.last_setup_line(places.log_files), places.certificate, began),
         "journal": state.State(places.state_folder).journal(),
         "clock": time.time(),
@@ -74,7 +73,10 @@ def find_rmi(places: layout.Layout, parameters: dict) -> Rmi:
         return Rmi(True, port.at(listener), port.number, processes.owner(listener))
     if not os.access(places.sm_main, os.X_OK):
         return Rmi(None, port.address, port.number, None)
-    pid = sm_main.SmMain(places.sm_main, places.profile, None).rmi_pid()
+    try:
+        pid = sm_main.SmMain(places.sm_main, places.profile, None).rmi_pid()
+    except refusal.Refused:
+        return Rmi(None, port.address, port.number, None)
     return Rmi(pid is not None, port.address, port.number, pid)
 
 

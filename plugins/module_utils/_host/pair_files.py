@@ -11,6 +11,7 @@ certificate.
 
 import base64
 import binascii
+import errno
 import os
 import re
 import ssl
@@ -22,7 +23,8 @@ from . import files, key_form, layout, refusal, served
 SIZE_LIMIT = 1 << 20
 CERTIFICATE, PRIVATE_KEY = layout.CERTIFICATE_NAME, layout.PRIVATE_KEY_NAME
 CERTIFICATE_MODE, PRIVATE_KEY_MODE = 0o644, 0o600
-_STAGED_SUFFIX = ".sep-sesam-staged"
+# What is staged stands beside its place under these endings: the pair to come, and the pair to go back to.
+NEW, OLD = ".sep-sesam-new", ".sep-sesam-old"
 _PEM = re.compile(br"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -109,33 +111,35 @@ class Folder:
 
     def read(self) -> Pair:
         """Read the pair in place and prove it."""
-        return self._pair("")
+        return self._prove("")[0]
 
-    def _pair(self, suffix: str) -> Pair:
-        certificate = self._file(CERTIFICATE, suffix)
-        private_key = self._file(PRIVATE_KEY, suffix)
-        reason = _reason_not_to_work(certificate, private_key) or self._load(suffix)[1]
-        return Pair(certificate, private_key, not reason, reason)
+    def _prove(self, ending: str) -> t.Tuple[Pair, t.Optional[ssl.SSLContext]]:
+        certificate = self._file(CERTIFICATE, ending)
+        private_key = self._file(PRIVATE_KEY, ending)
+        context, reason = None, _reason_not_to_work(certificate, private_key)
+        if not reason:
+            context, reason = self._load(ending)
+        return Pair(certificate, private_key, not reason, reason), context
 
-    def _file(self, name: str, suffix: str) -> File:
+    def _file(self, name: str, ending: str) -> File:
         try:
             if self._descriptor is None:
                 raise self._why_closed
-            read = files.read_regular(name + suffix, SIZE_LIMIT, dir_fd=self._descriptor)
+            read = files.read_regular(name + ending, SIZE_LIMIT, dir_fd=self._descriptor)
         except files.Unreadable as exc:
             return File(name, exc.status, exc.reason, None)
         if name == CERTIFICATE:
             return File(name, "file", "", read.stat, chain=chain_in(read.content))
         return File(name, "file", "", read.stat, key_form=key_form.of(read.content))
 
-    def _load(self, suffix: str) -> t.Tuple[t.Optional[ssl.SSLContext], str]:
+    def _load(self, ending: str) -> t.Tuple[t.Optional[ssl.SSLContext], str]:
         """Load the pair as a server would; the second value says why it cannot be."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
         descriptors = []
         try:
             for name in (CERTIFICATE, PRIVATE_KEY):
-                descriptors.append(files.open_regular(name + suffix, SIZE_LIMIT, dir_fd=self._descriptor))
+                descriptors.append(files.open_regular(name + ending, SIZE_LIMIT, dir_fd=self._descriptor))
             # By descriptor, since a path may be exchanged for a FIFO. A password is always given: without
             # one an encrypted key asks the terminal and waits for ever.
             context.load_cert_chain(*["/proc/self/fd/%d" % descriptor for descriptor in descriptors], password=b"")
@@ -154,72 +158,80 @@ class Folder:
             parent = os.stat(os.path.dirname(self.path))
             os.mkdir(self.path, 0o755)
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            os.fchmod(self._descriptor, 0o755)
             os.fchown(self._descriptor, parent.st_uid, parent.st_gid)
             files.sync_folder(os.path.dirname(self.path))
 
-    def stage(self, pair: Copies) -> None:
-        """Write the files of a pair beside their places, ready to be renamed."""
-        self.unstage()
+    def _open(self) -> int:
+        """The descriptor: without one, a name would be taken relative to wherever we are."""
+        if self._descriptor is None:
+            raise FileNotFoundError(errno.ENOENT, self._why_closed.reason, self.path)
+        return self._descriptor
+
+    def stage(self, pair: Copies, ending: str) -> None:
+        """Write the files of a pair beside their places, ready to be renamed; done if that is done already."""
+        if self.copies(ending) == pair:
+            return
+        self._unstage(ending)
         for name, copy in pair.items():
-            files.write_new(name + _STAGED_SUFFIX, copy.content, copy.mode, copy.owner, self._descriptor)
+            files.write_new(name + ending, copy.content, copy.mode, copy.owner, self._open())
 
     def unstage(self) -> None:
-        """Take away what a run left staged."""
+        """Take away all that is staged."""
+        for ending in (NEW, OLD):
+            self._unstage(ending)
+
+    def _unstage(self, ending: str) -> None:
         if self._descriptor is not None:
             for name in (CERTIFICATE, PRIVATE_KEY):
-                files.remove(name + _STAGED_SUFFIX, self._descriptor)
+                files.remove(name + ending, self._descriptor)
 
     def rehearse(self) -> str:
-        """Prove the staged pair with a handshake in memory; the answer says why it fails, empty if it works."""
-        pair = self._pair(_STAGED_SUFFIX)
-        if not pair.works:
-            return pair.reason
-        context, reason = self._load(_STAGED_SUFFIX)
+        """Prove the new pair with a handshake in memory; the answer says why it fails, empty if it works."""
+        pair, context = self._prove(NEW)
         if context is None:
-            return reason
-        shown = _handshake_in_memory(context)
-        return "" if shown == pair.leaf else "a rehearsed handshake shows another certificate"
+            return pair.reason
+        is_shown = _handshake_in_memory(context) == pair.leaf
+        return "" if is_shown else "a rehearsed handshake shows another certificate"
 
-    def place(self, pair: Copies) -> None:
+    def place(self, pair: Copies, ending: str) -> None:
         """Put the staged files of a pair in place; a file that the pair has not is taken away.
 
         In an order in which the disk holds, at any moment, the old pair, the new pair or no certificate,
         and never two files that do not belong together.
         """
-        if self._descriptor is None:
-            return
-        files.remove(CERTIFICATE, self._descriptor)
-        files.sync_folder(self._descriptor)
+        descriptor = self._open()
+        files.remove(CERTIFICATE, descriptor)
+        files.sync_folder(descriptor)
         for name in (PRIVATE_KEY, CERTIFICATE):
             if name in pair:
-                os.rename(name + _STAGED_SUFFIX, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+                os.rename(name + ending, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
             else:
-                files.remove(name, self._descriptor)
-            files.sync_folder(self._descriptor)
+                files.remove(name, descriptor)
+            files.sync_folder(descriptor)
 
-    def copies(self) -> Copies:
-        """The files in place with their contents, owners and modes, byte by byte, whatever they hold.
+    def copies(self, ending: str = "") -> Copies:
+        """The files in place (or staged) with contents, owners and modes, byte by byte, whatever they hold.
 
         :raises refusal.Refused: one is there and is no regular file of a bounded size.
         """
         found: Copies = {}
-        if self._descriptor is None:
-            return found
-        for name in (CERTIFICATE, PRIVATE_KEY):
+        for name in (CERTIFICATE, PRIVATE_KEY) if self._descriptor is not None else ():
             try:
-                read = files.read_regular(name, SIZE_LIMIT, dir_fd=self._descriptor)
+                read = files.read_regular(name + ending, SIZE_LIMIT, dir_fd=self._descriptor)
             except files.Unreadable as exc:
                 if exc.status == "absent":
                     continue
-                raise refusal.Refused("backup-impossible", "%s/%s cannot be kept: %s." % (self.path, name, exc.reason),
-                                      "Look who made it, and move it away.") from exc
+                path = os.path.join(self.path, name + ending)
+                raise refusal.Refused("backup-impossible", "%s cannot be kept as a backup: %s." % (path, exc.reason),
+                                      "Move it away.") from exc
             found[name] = Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
         return found
 
     def set_permissions(self, owner: t.Tuple[int, int]) -> None:
         """Give the files in place their owner and modes."""
         for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
-            descriptor = files.open_regular(name, SIZE_LIMIT, dir_fd=self._descriptor)
+            descriptor = files.open_regular(name, SIZE_LIMIT, dir_fd=self._open())
             try:
                 os.fchmod(descriptor, mode)
                 os.fchown(descriptor, *owner)

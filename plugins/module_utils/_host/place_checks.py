@@ -7,8 +7,9 @@
 import os
 import stat
 import time
+import typing as t
 
-from . import files, layout, refusal
+from . import files, gather, layout, processes, refusal
 
 _SPARE_BYTES = 1 << 20
 
@@ -61,10 +62,37 @@ def check_folder(places: layout.Layout) -> None:
                                   "Run with become: true (--become).")
         raise refusal.Refused("directory-not-writable", "root may not write to %s: is it mounted read-only?" % folder,
                               "Make the folder writable.")
-    space = os.statvfs(folder)
+
+
+def check_space(places: layout.Layout) -> None:
+    """Refuse to begin on a disk that is full."""
+    space = os.statvfs(places.ini_folder)
     if space.f_bfree * space.f_frsize < _SPARE_BYTES:
         raise refusal.Refused("disk-space", "There are %d bytes left where %s is." % (
-            space.f_bfree * space.f_frsize, folder), "Free at least 1 MiB.")
+            space.f_bfree * space.f_frsize, places.ini_folder), "Free at least 1 MiB.")
+
+
+def check_rmi(rmi: gather.Rmi, pid: t.Optional[int]) -> None:
+    """Refuse to stop rmi when whoever listens is somebody else, or rmi listens elsewhere.
+
+    :param pid: that of rmi as sm_main status shows it; nothing is refused where it shows none.
+    """
+    if pid is None:
+        return
+    listeners = rmi.rest_port.listeners()
+    owners = {processes.owner(listener) for listener in listeners} - {None}
+    family = processes.family(pid)
+    if owners - family:
+        raise refusal.Refused(
+            "foreign-listener", "Port %d is not that of rmi alone: process %s listens there, rmi is process %d." % (
+                rmi.port, ", ".join(map(str, sorted(owners - family))), pid),
+            "Set the options port and address to those of this REST server, or end the other program.")
+    elsewhere = processes.listening_ports(family)
+    if not listeners and elsewhere:
+        raise refusal.Refused(
+            "foreign-listener", "rmi is process %d and listens on %s, and not on %s port %d." % (
+                pid, ", ".join("%s port %d" % place for place in elsewhere), rmi.address or "any address", rmi.port),
+            "Set the options port and address to those of this REST server.")
 
 
 def _check_kind(path: str, expected: object) -> None:

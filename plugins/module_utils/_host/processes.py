@@ -51,13 +51,30 @@ def _difference(name: str, old: t.Any, new: t.Any) -> str:
 
 def listeners(port: int) -> t.List[Listener]:
     """Every listening TCP socket of a port, IPv4 and IPv6."""
-    found = []
+    return [listener for number, listener in _all_listeners() if number == port]
+
+
+def listening_ports(pids: t.Set[int]) -> t.List[t.Tuple[str, int]]:
+    """Where some processes listen: address and port."""
+    return [(listener.address, number) for number, listener in _all_listeners() if owner(listener) in pids]
+
+
+def _all_listeners() -> t.Iterator[t.Tuple[int, Listener]]:
     for table, size in (("/proc/net/tcp", 4), ("/proc/net/tcp6", 16)):
         for local, inode in _listening(table):
-            address, hexport = local.split(":")
-            if int(hexport, 16) == port:
-                found.append(Listener(_address(address, size), inode))
-    return found
+            address, port = local.split(":")
+            yield int(port, 16), Listener(_address(address, size), inode)
+
+
+def family(pid: int) -> t.Set[int]:
+    """A process and its descendants: what a daemon is known by may be its starter."""
+    parents = {child: int(columns[1]) for child, columns in ((child, _stat(child)) for child in _pids()) if columns}
+    found = {pid}
+    while True:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        if not more:
+            return found
+        found |= more
 
 
 def _listening(table: str) -> t.Iterator[t.Tuple[str, str]]:

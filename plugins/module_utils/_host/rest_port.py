@@ -10,6 +10,7 @@ import typing as t
 from . import processes, refusal, served
 
 USUAL = 11401
+_LOOK_SECONDS = 5.0
 # Who listens everywhere is asked here. Java listens dual-stack, so IPv4 answers too.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}
 
@@ -28,12 +29,12 @@ class RestPort(t.NamedTuple):
         addresses = _addresses(self.address)
         return [one for one in found if one.address in _EVERYWHERE or one.address in addresses]
 
-    def look(self, timeout: float) -> served.Served:
+    def look(self) -> served.Served:
         """What is served here."""
         listeners = self.listeners()
         if not listeners:
             return served.Served("closed", "nobody listens on port %d" % self.number)
-        return served.look(self.at(listeners[0]), self.number, timeout)
+        return served.look(self.at(listeners[0]), self.number, _LOOK_SECONDS)
 
     def at(self, listener: processes.Listener) -> str:
         """The address on which one who listens is asked."""

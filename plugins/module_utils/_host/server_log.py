@@ -16,7 +16,7 @@ import typing as t
 
 from . import files
 
-TAIL_BYTES = 1 << 20
+PIECE_BYTES = 1 << 20
 _REMEMBERED_BYTES = 256
 _LONGEST_LINE = 1 << 13
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -68,7 +68,7 @@ def setup_lines(content: bytes) -> t.List[SetupLine]:
 def last_setup_line(paths: t.Iterable[str]) -> t.Optional[t.Tuple[str, SetupLine]]:
     """The newest success line and the log that it stands in: the first log that has one counts.
 
-    At most the last C(TAIL_BYTES) of a log are read.
+    At most the last C(PIECE_BYTES) of a log are read.
     """
     for path in paths:
         descriptor = _open(path)
@@ -89,9 +89,13 @@ class Watch:
     def __init__(self, paths: t.Iterable[str]) -> None:
         self._marks = [_Mark(path) for path in paths]
 
-    def since(self) -> bytes:
-        """All that was written since the watch began."""
-        return b"".join(mark.since() for mark in self._marks)
+    def setup_lines(self) -> t.List[SetupLine]:
+        """Every success line that was written since the watch began, however much there is."""
+        return [line for mark in self._marks for piece in mark.each(_pieces) for line in setup_lines(piece)]
+
+    def tail(self) -> bytes:
+        """The last of all that was written since the watch began."""
+        return b"".join(piece for mark in self._marks for piece in mark.each(_last))
 
     def close(self) -> None:
         """Let go of the logs."""
@@ -115,17 +119,19 @@ class _Mark:
             self._offset = os.fstat(self._descriptor).st_size
             self._before = self._remembered(self._descriptor)
 
-    def since(self) -> bytes:
-        parts = []
+    def each(self, read: "Reader") -> t.Iterator[bytes]:
+        """Read the log that was there from its mark, and the one that has its name now from its beginning."""
         if self._descriptor is not None:
             was_truncated = self._remembered(self._descriptor) != self._before
-            parts.append(_tail(self._descriptor, 0 if was_truncated else self._offset))
+            yield from read(self._descriptor, 0 if was_truncated else self._offset)
         current = _open(self._path)
-        if current is not None:
+        if current is None:
+            return
+        try:
             if self._descriptor is None or not os.path.sameopenfile(current, self._descriptor):
-                parts.append(_tail(current, 0))
+                yield from read(current, 0)
+        finally:
             os.close(current)
-        return b"".join(parts)
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -136,15 +142,38 @@ class _Mark:
         return os.pread(descriptor, self._offset - begin, begin)
 
 
+# Reads a file from an offset to its end.
+Reader = t.Callable[[int, int], t.Iterable[bytes]]
+
+
 def _open(path: str) -> t.Optional[int]:
     try:
         return files.open_regular(path, limit=1 << 62, follow_links=True)
-    except files.Unreadable:
+    except (files.Unreadable, OSError):
         return None
 
 
+def _pieces(descriptor: int, begin: int) -> t.Iterator[bytes]:
+    """All that stands behind an offset, in pieces that end where a line ends."""
+    rest = b""
+    while True:
+        piece = os.pread(descriptor, PIECE_BYTES, begin)
+        if not piece:
+            break
+        begin += len(piece)
+        whole, line_feed, rest = (rest + piece).rpartition(b"\n")
+        if line_feed:
+            yield whole
+        rest = rest[-_LONGEST_LINE - 1:]
+    yield rest
+
+
+def _last(descriptor: int, begin: int) -> t.Iterator[bytes]:
+    yield _tail(descriptor, begin)
+
+
 def _tail(descriptor: int, begin: int) -> bytes:
-    """What stands behind an offset, at most the last C(TAIL_BYTES)."""
+    """What stands behind an offset, at most the last C(PIECE_BYTES)."""
     end = os.fstat(descriptor).st_size
-    begin = max(begin, end - TAIL_BYTES)
+    begin = max(begin, end - PIECE_BYTES)
     return os.pread(descriptor, end - begin, begin) if end > begin else b""

@@ -11,6 +11,7 @@ its own, cwd C(/), default signals, and umask, limits and environment as the run
 """
 
 import contextlib
+import functools
 import os
 import pwd
 import re
@@ -22,11 +23,13 @@ import tempfile
 import time
 import typing as t
 
-from . import processes, server_log
+from . import processes, refusal, server_log
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROFILE_SECONDS = 10
-_OUTPUT_BYTES = 1 << 16
+_OUTPUT_BYTES = 4 << 20
+_SAID_LENGTH = 300
+_GRACE = 2.0
 _ONLINE = re.compile(r": rmi\s+\[\s*(\d+)\s*\]: online\s*$", re.MULTILINE)
 _HANDLED = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
@@ -42,13 +45,17 @@ class Outcome(t.NamedTuple):
     output: bytes
     seconds: float
 
+    def how(self) -> str:
+        """In words, how it ended."""
+        if self.code is None:
+            return "it did not end within %.0f s and was ended" % self.seconds
+        return "it ended with exit code %d" % self.code
+
     def words(self) -> str:
         """For a message: how it ended and the last thing that it said."""
         lines = server_log.clean(self.output).strip().splitlines()
-        said = "; it said: %s" % lines[-1].strip() if lines else "; it said nothing"
-        if self.code is None:
-            return "it did not end within %.0f s and was ended%s" % (self.seconds, said)
-        return "it ended with exit code %d%s" % (self.code, said)
+        said = "it said: %s" % lines[-1].strip()[:_SAID_LENGTH] if lines else "it said nothing"
+        return "%s; %s" % (self.how(), said)
 
 
 @contextlib.contextmanager
@@ -91,18 +98,41 @@ class SmMain:
 
 def _environment(profile: str, context: t.Optional[processes.Context]) -> t.Dict[str, str]:
     """A clean environment: that of the product's profile, with the variables that matter as rmi has them."""
-    clean = {"PATH": _PATH, "HOME": pwd.getpwuid(os.geteuid()).pw_dir}
-    if _is_trustworthy(profile):
-        script = '. "$1" >/dev/null 2>&1; exec env -0'
-        sourced = _run(["/bin/sh", "-c", script, "sh", profile], _PROFILE_SECONDS, clean, None)
-        if sourced.code == 0:
-            clean = processes.parse_environment(sourced.output)
-    of_the_shell = ("_", "SHLVL", "PWD", "OLDPWD")
-    clean = {name: value for name, value in clean.items() if name not in of_the_shell}
+    clean = _environment_of(profile)
     if context is None:
         return clean
     others = {name: value for name, value in clean.items() if not processes.matters(name)}
     return dict(others, **context.environment)
+
+
+@functools.lru_cache()
+def _environment_of(profile: str) -> t.Dict[str, str]:
+    """What the profile makes of a clean environment.
+
+    :raises refusal.Refused: it is there and cannot be used; a daemon started without it might not run.
+    """
+    clean = {"PATH": _PATH, "HOME": _home()}
+    if not os.path.lexists(profile):
+        return clean
+    fix = "Look at the profile: it has to belong to root and to end well when it is sourced."
+    if not _is_trustworthy(profile):
+        raise refusal.Refused("profile-unusable", "Others than root may have written %s." % profile, fix)
+    # As an admin would, whose shell is mostly bash.
+    shell = "/bin/bash" if os.access("/bin/bash", os.X_OK) else "/bin/sh"
+    script = '. "$1" >/dev/null 2>&1; exec /usr/bin/env -0'
+    sourced = _run([shell, "-c", script, "sh", profile], _PROFILE_SECONDS, clean, None)
+    found = processes.parse_environment(sourced.output)
+    if sourced.code != 0 or not found:
+        raise refusal.Refused("profile-unusable", "%s cannot be sourced: %s." % (profile, sourced.how()), fix)
+    of_the_shell = ("_", "SHLVL", "PWD", "OLDPWD")
+    return dict(clean, **{name: value for name, value in found.items() if name not in of_the_shell})
+
+
+def _home() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/"
 
 
 def _is_trustworthy(path: str) -> bool:
@@ -111,8 +141,8 @@ def _is_trustworthy(path: str) -> bool:
         status = os.stat(path)
     except OSError:
         return False
-    is_ours = status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return is_ours and stat.S_ISREG(status.st_mode)
+    others_write = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != 0)
+    return stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid()) and not others_write
 
 
 def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
@@ -133,7 +163,9 @@ def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
         except subprocess.TimeoutExpired:
             code = None
             _end_group(process, set(spare()))
-        return Outcome(code, os.pread(output.fileno(), _OUTPUT_BYTES, 0), time.monotonic() - begin)
+        size = os.fstat(output.fileno()).st_size
+        last = os.pread(output.fileno(), _OUTPUT_BYTES, max(size - _OUTPUT_BYTES, 0))
+        return Outcome(code, last, time.monotonic() - begin)
 
 
 def _become_neutral(context: t.Optional[processes.Context]) -> None:
@@ -155,13 +187,16 @@ def _become_neutral(context: t.Optional[processes.Context]) -> None:
 def _end_group(process: subprocess.Popen, spared: t.Set[int]) -> None:
     """End what a command started, but never rmi: it may have stayed in the group of its starter."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in processes.group_members(process.pid):
-            if pid not in spared:
-                try:
-                    os.kill(pid, number)
-                except OSError:
-                    pass
-        try:
-            process.wait(2)
-        except subprocess.TimeoutExpired:
-            pass
+        deadline = time.monotonic() + _GRACE
+        for pid in _members(process, spared):
+            try:
+                os.kill(pid, number)
+            except OSError:
+                pass
+        while _members(process, spared) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _members(process: subprocess.Popen, spared: t.Set[int]) -> t.Set[int]:
+    process.poll()  # One that has ended is a zombie until it is asked.
+    return set(processes.group_members(process.pid)) - spared

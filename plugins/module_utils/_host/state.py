@@ -89,7 +89,7 @@ class State:
     def result_of(self, run_id: str) -> t.Optional[dict]:
         """The answer of the last run, if it had this id."""
         last = self._read(_RESULT) or {}
-        return last["result"] if last.get("id") == run_id else None
+        return last.get("result") if last.get("id") == run_id else None
 
     def keep_result(self, run_id: str, result: dict) -> None:
         self._write(_RESULT, {"id": run_id, "result": result})
@@ -103,15 +103,24 @@ class State:
         _make_private_folder(self._at(_BACKUPS))
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = os.path.join(self._at(_BACKUPS), "%s-%s" % (moment, run["id"][:8]))
-        os.mkdir(path, 0o700)
-        for name, copy in pair.items():
-            files.write_new(os.path.join(path, name), copy.content)
-        modes = {name: {"mode": copy.mode, "uid": copy.owner[0], "gid": copy.owner[1]} for name, copy in pair.items()}
-        content = json.dumps(dict(what, files=modes, run=run), sort_keys=True)
-        files.write_new(os.path.join(path, _FACTS), content.encode("utf-8"))
-        files.sync_folder(path)
+        unfinished = path + ".new"
+        os.mkdir(unfinished, 0o700)
+        try:
+            self._fill(unfinished, pair, dict(what, run=run))
+            os.rename(unfinished, path)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         files.sync_folder(self._at(_BACKUPS))
         return path
+
+    def _fill(self, folder: str, pair: pair_files.Copies, what: dict) -> None:
+        for name, copy in pair.items():
+            files.write_new(os.path.join(folder, name), copy.content)
+        modes = {name: {"mode": copy.mode, "uid": copy.owner[0], "gid": copy.owner[1]} for name, copy in pair.items()}
+        content = json.dumps(dict(what, files=modes), sort_keys=True)
+        files.write_new(os.path.join(folder, _FACTS), content.encode("utf-8"))
+        files.sync_folder(folder)
 
     def backup(self, path: t.Optional[str]) -> pair_files.Copies:
         """The pair in a backup; no path stands for a pair that was not there."""
@@ -123,12 +132,16 @@ class State:
                                   entry["mode"], (entry["uid"], entry["gid"]))
             for name, entry in facts["files"].items()}
 
-    def prune(self, keep: int) -> None:
-        """Remove all backups but the newest ones."""
+    def prune(self, keep: int, spared: t.Optional[str]) -> None:
+        """Remove all backups but the newest ones.
+
+        :param spared: counts as the newest, whatever a clock that was set back says.
+        """
         try:
             names = sorted(os.listdir(self._at(_BACKUPS)))
         except FileNotFoundError:
             return
+        names.sort(key=lambda name: self._at(os.path.join(_BACKUPS, name)) == spared)
         for name in names[:max(len(names) - keep, 0)]:
             shutil.rmtree(os.path.join(self._at(_BACKUPS), name), ignore_errors=True)
 

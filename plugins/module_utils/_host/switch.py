@@ -18,7 +18,6 @@ LOG_GRACE = 10.0
 # How long a wrong answer has to last until it is believed.
 _SETTLE = 3.0
 _POLL_FIRST, _POLL_MOST = 0.02, 0.25
-_LOOK_SECONDS = 5.0
 
 
 class StepFailed(Exception):
@@ -40,7 +39,6 @@ class Switch:
         self._rmi = rmi
         self._start_timeout = parameters["start_timeout"]
         self._stop_timeout = parameters["stop_timeout"]
-        self._parameters = parameters
         self._steps = steps
         self._context = context
         self._sm_main = sm_main.SmMain(places.sm_main, places.profile, self._context)
@@ -83,13 +81,11 @@ class Switch:
                     raise StepFailed("stop", "sm_main stop rmi: %s; rmi still runs" % outcome.words())
                 time.sleep(_POLL_FIRST)
 
-    def try_to_stop(self) -> t.Optional[StepFailed]:
-        """Stop rmi; the answer is why that failed."""
-        try:
-            self.stop()
-        except StepFailed as exc:
-            return exc
-        return None
+    def await_gone(self) -> None:
+        """After a stop that failed: give a slow rmi the time of a start to be gone."""
+        deadline = time.monotonic() + self._start_timeout
+        while self._is_there() and time.monotonic() < deadline:
+            time.sleep(_POLL_MOST)
 
     def _is_there(self) -> bool:
         if self._rmi.pid is not None and processes.is_alive(self._rmi.pid):
@@ -102,16 +98,10 @@ class Switch:
         found += [self._rmi.pid, self._sm_main.rmi_pid()]
         return [pid for pid in found if pid is not None and processes.is_alive(pid)]
 
-    def place(self, folder: pair_files.Folder, pair: pair_files.Copies) -> None:
-        """Put the staged pair in place."""
+    def place(self, folder: pair_files.Folder, pair: pair_files.Copies, ending: str) -> None:
+        """Put a staged pair in place."""
         with self._step("place"):
-            folder.place(pair)
-
-    def restore(self, folder: pair_files.Folder, pair: pair_files.Copies) -> None:
-        """Stage a pair and put it in place."""
-        with self._step("place"):
-            folder.stage(pair)
-            folder.place(pair)
+            folder.place(pair, ending)
 
     def start(self) -> None:
         """Start rmi. What the command returns proves nothing: the next step looks at the port."""
@@ -127,7 +117,7 @@ class Switch:
             wrong_since: t.Optional[float] = None
             is_doubtful = self._start is not None and self._start.code != 0
             while True:
-                seen = self._rmi.rest_port.look(_LOOK_SECONDS)
+                seen = self._rmi.rest_port.look()
                 if seen.leaf is not None and accept(seen.leaf):
                     entry["detail"] = _in_words(seen)
                     return
@@ -158,7 +148,7 @@ class Switch:
         with self._step("log_line") as entry:
             deadline = time.monotonic() + LOG_GRACE
             while True:
-                lines = server_log.setup_lines(self._watch.since())
+                lines = self._watch.setup_lines()
                 fitting = [line for line in lines if line.names(self._places.certificate)]
                 if fitting:
                     entry["detail"] = fitting[-1].text
@@ -173,12 +163,16 @@ class Switch:
         return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(self._places.log_files)
 
     def log_since(self) -> str:
-        """What the server has logged since this pass began."""
-        return server_log.clean(self._watch.since())
+        """What the server has logged since this pass began; nothing, where it cannot be read."""
+        try:
+            return server_log.clean(self._watch.tail())
+        except OSError:
+            return ""
 
     def context_differences(self) -> t.List[str]:
         """What the new rmi has otherwise than the old one, of what a starter passes on."""
-        now = processes.context(gather.find_rmi(self._places, self._parameters).pid)
+        listeners = self._rmi.rest_port.listeners()
+        now = processes.context(processes.owner(listeners[0])) if listeners else None
         return self._context.differences(now) if self._context and now else []
 
 

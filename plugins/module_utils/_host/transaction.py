@@ -102,8 +102,7 @@ class _Run:
             if answer["action"] != "none":
                 self._act(after)
             if after["journal"] is not None or answer["action"] != "none":
-                self._tidy(self._kept.clear_journal)
-                self._tidy(lambda: self._kept.prune(self._parameters["keep_backups"]))
+                self._tidy(self._end)
                 after = self._look()
         except refusal.Refused as exc:
             answer["refused"] = exc.finding()
@@ -111,10 +110,17 @@ class _Run:
             answer["refused"] = refusal.from_os_error(exc).finding()
         except switch.StepFailed as exc:
             after = self._look()
-            answer["failure"] = dict(answer["failure"] or {}, step=exc.step, reason=exc.reason)
-        answer.update(before=before, after=after, changed=_has_changed(before, after))
-        self._tell_syslog()
+            answer["failure"].update(step=exc.step, reason=exc.reason)
+        answer.update(before=before, after=after, changed=_has_changed(answer["steps"], before, after))
+        self._tidy(self._tell_syslog)
         return answer
+
+    def _end(self) -> None:
+        """The way back is not needed any more; the backups of former ones get fewer."""
+        self._kept.clear_journal()
+        self._kept.prune(self._parameters["keep_backups"], spared=self._answer["backup"])
+        if self._answer["backup"] and not os.path.isdir(self._answer["backup"]):
+            self._answer["backup"] = None  # keep_backups is 0
 
     # What is to be done
 
@@ -144,14 +150,17 @@ class _Run:
     def _check(self, seen: dict, action: str) -> None:
         """Refuse, before anything is touched, what cannot end well."""
         place_checks.check_validity(self._parameters)
-        if action in ("replaced", "restarted", "started") or seen["rmi"]["is_running"] is None:
+        if action in ("replaced", "placed"):
+            place_checks.check_space(self._places)
+        rmi = _rmi_in(seen)
+        if action in ("replaced", "restarted", "started") or rmi.is_running is None:
             place_checks.check_sm_main(self._places.sm_main)
+            place_checks.check_rmi(rmi, sm_main.SmMain(self._places.sm_main, self._places.profile, None).rmi_pid())
 
     # Doing it
 
     def _act(self, seen: dict) -> None:
-        action = self._answer["action"]
-        rmi = gather.Rmi(*[seen["rmi"][name] for name in gather.Rmi._fields])
+        action, rmi = self._answer["action"], _rmi_in(seen)
         self._context = processes.context(rmi.pid)
         with pair_files.Folder(self._places.ssl_folder) as folder:
             old = folder.copies()
@@ -163,16 +172,16 @@ class _Run:
                 return
             try:
                 if new:
-                    self._stage(folder, new)
+                    self._stage(folder, new, old)
                 journal = self._journal(seen, old, bool(new))
                 self._kept.write_journal(journal._asdict())
                 try:
                     self._forward(rmi, folder, new)
-                except switch.StepFailed:
+                except switch.StepFailed as exc:
                     self._answer["failure"]["way_back"] = self._go_back(journal, "rollback")
-                    raise
+                    raise exc
             finally:
-                folder.unstage()
+                self._tidy(folder.unstage)
 
     def _default_owner(self, old: pair_files.Copies) -> t.Tuple[int, int]:
         """That of the key replaced, else that of the running rmi, else that of the folder."""
@@ -189,9 +198,11 @@ class _Run:
         return {name: pair_files.Copy(self._parameters[option].encode("ascii"), mode, owner)
                 for name, option, mode in contents}
 
-    def _stage(self, folder: pair_files.Folder, new: pair_files.Copies) -> None:
+    def _stage(self, folder: pair_files.Folder, new: pair_files.Copies, old: pair_files.Copies) -> None:
+        """Stage both, so that forth and back nothing has to be written, and the disk may be full by then."""
         folder.make()
-        folder.stage(new)
+        folder.stage(new, pair_files.NEW)
+        folder.stage(old, pair_files.OLD)
         reason = folder.rehearse()
         if reason:
             raise refusal.Refused(
@@ -202,12 +213,13 @@ class _Run:
         """Write down the way back, the old pair as a backup first."""
         if places_files:
             self._answer["backup"] = self._kept.back_up(old, self._parameters["run"], {"seen": seen["disk"]})
+        on_disk = way_back.fingerprints(seen["disk"]["certificate"].get("chain"))
+        is_served = way_back.fingerprints(seen["served"]["chain"])
         return way_back.Journal(
             run=self._parameters["run"], places_files=places_files, backup=self._answer["backup"],
             was_running=self._should_run or bool(seen["rmi"]["is_running"]), address=seen["rmi"]["address"],
-            right=(way_back.fingerprints(seen["disk"]["certificate"].get("chain"))
-                   + way_back.fingerprints(seen["served"]["chain"])),
-            old_works=seen["disk"]["works"], new=self._new)
+            right=on_disk + is_served, served_from_disk=seen["disk"]["works"] and on_disk == is_served, new=self._new,
+            context=self._context._asdict() if self._context else None)
 
     def _forward(self, rmi: gather.Rmi, folder: pair_files.Folder, new: pair_files.Copies) -> None:
         way = switch.Switch("replacement", self._places, rmi, self._context, self._parameters, self._answer["steps"])
@@ -217,7 +229,7 @@ class _Run:
                 way.stop()
                 self._stopped_at = begin
             if new:
-                way.place(folder, new)
+                way.place(folder, new, pair_files.NEW)
             if self._answer["action"] != "placed":
                 way.start()
                 way.await_served(lambda leaf: served.fingerprint(leaf) == self._new)
@@ -234,7 +246,7 @@ class _Run:
         """Do what is not worth a failure: the server serves what it shall."""
         try:
             work()
-        except OSError as exc:
+        except Exception as exc:  # pylint: disable=broad-except
             self._answer["findings"].append(refusal.finding(
                 "state-not-kept", "place", "warning",
                 "Not everything could be written or removed in %s: %s." % (self._kept.path, refusal.in_words(exc)),
@@ -268,48 +280,41 @@ class _Run:
 
     def _recover(self, seen: dict) -> bool:
         """Finish or undo what an interrupted run left; whether there was anything to do."""
+        if seen["journal"] is not None:
+            journal = way_back.Journal.of(seen["journal"])
+            self._answer["recovered"] = "finished" if journal.is_done(seen) else "undone"
+            if self._answer["recovered"] == "undone":
+                # Somebody may have started rmi since.
+                self._undo(journal._replace(was_running=journal.was_running or bool(seen["rmi"]["is_running"])))
         with pair_files.Folder(self._places.ssl_folder) as folder:
             folder.unstage()
-        if seen["journal"] is None:
-            return False
-        journal = way_back.Journal(**seen["journal"])
-        self._answer["recovered"] = "finished" if journal.is_done(seen) else "undone"
-        if self._answer["recovered"] == "undone":
-            self._undo(journal)
-        return True
+        return seen["journal"] is not None
 
     def _undo(self, journal: way_back.Journal) -> None:
-        """Without the old pair on disk nothing goes on. With it, a server that does not serve it is this run's work."""
+        """Go back; where that does not lead to the end, this run still may, with the pair that it has in hand."""
         reason = self._go_back(journal, "recovery")
-        if not reason:
-            return
-        self._should_run = journal.was_running
-        if not self._way_back().is_disk_right(journal):
-            self._answer["failure"] = {"log_since": "", "way_back": reason}
-            raise switch.StepFailed("recover", "an interrupted run could not be undone: %s" % reason)
-        self._answer["findings"].append(refusal.finding(
-            "recovery-incomplete", "current", "warning",
-            "The pair of before an interrupted run is back in place, but rmi does not serve it: %s." % reason,
-            "Nothing, if this run ends well: it starts rmi with the wanted pair."))
+        if reason:
+            self._should_run = journal.was_running
+            self._answer["findings"].append(refusal.finding(
+                "recovery-incomplete", "current", "warning",
+                "What an interrupted run left could not be undone (%s). The pair of before: %s." % (
+                    reason, journal.backup or "there was none"),
+                "Nothing, if this run ends well."))
 
     def _go_back(self, journal: way_back.Journal, part: str) -> str:
         """Go the way back; the answer says why that failed, empty if not.
 
         Whatever goes wrong here has to be told to somebody: so every error is caught.
         """
+        way = way_back.WayBack(self._places, self._kept, self._parameters, self._answer["steps"])
         try:
-            self._way_back().go(journal, part)
-        except switch.StepFailed as exc:
-            return "%s: %s" % (exc.step, exc.reason)
+            way.go(journal, part)
         except Exception as exc:  # pylint: disable=broad-except
-            return refusal.in_words(exc)
-        self._note_downtime()
-        self._tidy(self._kept.clear_journal)
-        return ""
-
-    def _way_back(self) -> way_back.WayBack:
-        return way_back.WayBack(
-            self._places, self._kept, self._parameters, self._context, self._answer["steps"])
+            way.problems.append(refusal.in_words(exc))
+        if not way.problems:
+            self._note_downtime()
+            self._tidy(self._kept.clear_journal)
+        return "; ".join(way.problems)
 
     def _tell_syslog(self) -> None:
         """One line for a change: what, in which run, by whom."""
@@ -323,16 +328,23 @@ class _Run:
         syslog.closelog()
 
 
-def _has_changed(before: dict, after: dict) -> bool:
-    return before["rmi"]["pid"] != after["rmi"]["pid"] or any(
-        before[name] != after[name] for name in ("disk", "served", "journal"))
+def _rmi_in(seen: dict) -> gather.Rmi:
+    return gather.Rmi(*[seen["rmi"][name] for name in gather.Rmi._fields])
+
+
+def _has_changed(steps: t.List[dict], before: dict, after: dict) -> bool:
+    """Whether anything was done to the server, or is not as it was."""
+    return any(step["ok"] and step["name"] in ("stop", "place", "start") for step in steps) or any(
+        before[name] != after[name] for name in ("disk", "journal"))
 
 
 def _id_of(name: str, option: str, look_up: t.Callable[[str], int]) -> int:
-    if name.isdigit():
-        return int(name)
     try:
-        return look_up(name)
+        # The largest number stands for "leave it" (chown(2)).
+        found = int(name) if name.isdigit() else look_up(name)
+        if found < (1 << 32) - 1:
+            return found
+        raise KeyError(name)
     except KeyError:
         raise refusal.Refused("owner-unknown", "The host does not know the %s %s." % (option, name),
                               "Correct the option %s." % option) from None

@@ -11,16 +11,15 @@ at what is there and changes what differs.
 import base64
 import typing as t
 
-from . import gather, layout, pair_files, processes, served, state, switch
-
-_LOOK_SECONDS = 5.0
+from . import gather, layout, pair_files, processes, refusal, served, state, switch
 
 
 class Journal(t.NamedTuple):
     """What it takes to bring back what was.
 
-    C(right): the fingerprints of the certificates that the server served, or had on disk. C(old_works): whether the
-    pair on disk worked; where it did not, the server generates one, and then any but C(new) is right.
+    C(right): the fingerprints of the certificates that the server served, or had on disk. C(served_from_disk):
+    whether it served the pair on disk; where not, it may have generated one, and then any but C(new) is right.
+    C(context): what the running rmi had from whoever started it.
     """
 
     run: dict
@@ -29,20 +28,35 @@ class Journal(t.NamedTuple):
     was_running: bool
     address: t.Optional[str]
     right: t.List[str]
-    old_works: bool
+    served_from_disk: bool
     new: str
+    context: t.Optional[dict]
+
+    @classmethod
+    def of(cls, entry: dict) -> "Journal":
+        """Take what was written down.
+
+        :raises refusal.Refused: it is not what this version of the collection writes.
+        """
+        try:
+            return cls(**entry)
+        except TypeError as exc:
+            raise refusal.Refused(
+                "journal-damaged", "The journal of an unfinished replacement is not understood: %s." % exc,
+                "Was it written by another version? Look at the pair in place and at the backups beside the journal, "
+                "then remove the journal.", subject="current") from exc
 
     def is_right(self, leaf: t.Optional[bytes]) -> bool:
         """Whether a certificate that is served is one that was served, or would have been."""
         if leaf is None:
             return False
         fingerprint = served.fingerprint(leaf)
-        return fingerprint in self.right or (not self.old_works and fingerprint != self.new)
+        return fingerprint in self.right or (not self.served_from_disk and fingerprint != self.new)
 
     def is_done(self, seen: dict) -> bool:
         """Whether the interrupted run had come to its end: the new certificate is in place and served."""
-        chain = seen["disk"]["certificate"].get("chain")
-        return seen["disk"]["works"] and seen["served"]["chain"][:1] == chain[:1] and fingerprints(chain) == [self.new]
+        on_disk = fingerprints(seen["disk"]["certificate"].get("chain"))
+        return seen["disk"]["works"] and on_disk == [self.new] == fingerprints(seen["served"]["chain"])
 
 
 def fingerprints(chain: t.Optional[t.List[str]]) -> t.List[str]:
@@ -51,49 +65,72 @@ def fingerprints(chain: t.Optional[t.List[str]]) -> t.List[str]:
 
 
 class WayBack:
-    """The way back on one host."""
+    """The way back on one host.
 
-    def __init__(self, places: layout.Layout, kept: state.State, parameters: dict,
-                 context: t.Optional[processes.Context], steps: t.List[dict]) -> None:
+    What fails on it is noted, and it goes on: with the old pair or without, it ends with a start, since a server
+    with any certificate is better than none.
+    """
+
+    def __init__(self, places: layout.Layout, kept: state.State, parameters: dict, steps: t.List[dict]) -> None:
         self._places = places
         self._kept = kept
         self._parameters = parameters
-        self._context = context
         self._steps = steps
+        self.problems: t.List[str] = []
 
     def go(self, journal: Journal, part: str) -> None:
         """Bring the old pair back where it is not in place, and make rmi serve it where it does not.
 
-        :raises switch.StepFailed: a step failed, or what is served now is not right.
+        What went wrong stands in C(problems) then.
         """
         rmi = gather.find_rmi(self._places, self._parameters)
-        if journal.was_running:
-            # Perhaps nobody listens now who could tell where: it will be where it was.
-            rmi = rmi._replace(address=journal.address)
-        needs_cycle = not self._serves_right(journal, rmi) if journal.was_running else bool(rmi.is_running)
-        way = switch.Switch(part, self._places, rmi, self._context, self._parameters, self._steps)
-        try:
-            stop_failure = way.try_to_stop() if needs_cycle else None
-            self._restore(journal, way)
-            if stop_failure is not None:
-                raise stop_failure
-            if needs_cycle and journal.was_running:
-                way.start()
-                way.await_served(journal.is_right)
-        finally:
-            way.close()
-
-    def is_disk_right(self, journal: Journal) -> bool:
-        """Whether the old pair is in place, byte by byte."""
-        if not journal.places_files:
-            return True
+        if rmi.address is None:
+            rmi = rmi._replace(address=journal.address)  # Nobody listens now who could tell.
+        context = processes.Context(**journal.context) if journal.context else None
+        is_right = bool(rmi.is_running) and journal.is_right(rmi.rest_port.look().leaf)
+        needs_cycle = not is_right if journal.was_running else bool(rmi.is_running)
         with pair_files.Folder(self._places.ssl_folder) as folder:
-            return folder.copies() == self._kept.backup(journal.backup)
+            old = self._staged(journal, folder)
+            way = switch.Switch(part, self._places, rmi, context, self._parameters, self._steps)
+            try:
+                if needs_cycle and not self._try(way.stop):
+                    way.await_gone()
+                if old is not None:
+                    self._try(lambda: way.place(folder, t.cast(pair_files.Copies, old), pair_files.OLD))
+                if needs_cycle and journal.was_running:
+                    self._try(way.start)
+                    self._try(lambda: way.await_served(journal.is_right))
+            finally:
+                way.close()
+            if self.problems and self._is_as_before(journal, folder, rmi):
+                self.problems = []  # It took a second try, or more time than it should.
 
-    def _serves_right(self, journal: Journal, rmi: gather.Rmi) -> bool:
-        return bool(rmi.is_running) and journal.is_right(rmi.rest_port.look(_LOOK_SECONDS).leaf)
+    def _staged(self, journal: Journal, folder: pair_files.Folder) -> t.Optional[pair_files.Copies]:
+        """The old pair, staged while rmi still runs; C(None) where it is in place, or cannot be had."""
+        if not journal.places_files:
+            return None
+        try:
+            old = self._kept.backup(journal.backup)
+            if folder.copies() == old:
+                return None
+            folder.make()
+            folder.stage(old, pair_files.OLD)
+            return old
+        except Exception as exc:  # pylint: disable=broad-except
+            self.problems.append("the old pair cannot be had: %s" % refusal.in_words(exc))
+            return None
 
-    def _restore(self, journal: Journal, way: switch.Switch) -> None:
-        if not self.is_disk_right(journal):
-            with pair_files.Folder(self._places.ssl_folder) as folder:
-                way.restore(folder, self._kept.backup(journal.backup))
+    def _is_as_before(self, journal: Journal, folder: pair_files.Folder, rmi: gather.Rmi) -> bool:
+        try:
+            is_restored = not journal.places_files or folder.copies() == self._kept.backup(journal.backup)
+        except Exception:  # pylint: disable=broad-except
+            return False
+        return is_restored and (not journal.was_running or journal.is_right(rmi.rest_port.look().leaf))
+
+    def _try(self, step: t.Callable[[], None]) -> bool:
+        try:
+            step()
+        except switch.StepFailed as exc:
+            self.problems.append("%s: %s" % (exc.step, exc.reason))
+            return False
+        return True

@@ -103,6 +103,15 @@ def test_a_fingerprint_is_wanted(act: t.Any, form: str, colons: bool) -> None:
         assert action.run()["state"] == state
 
 
+@pytest.mark.xfail(strict=True, reason="it is taken for a path")
+def test_a_fingerprint_as_openssl_prints_it_is_wanted(act: t.Any) -> None:
+    """What people paste: `openssl x509 -noout -fingerprint -sha256`."""
+    digits = _certificates.fingerprint(NEW.certificate).upper()
+    action = act(sesam_cert_resolve, wanted=f"sha256 Fingerprint={':'.join(digits[i:i + 2] for i in range(0, 64, 2))}")
+    asked(action, answers.in_sync(NEW))
+    assert action.run().get("state") == "in_sync"
+
+
 def test_replace_sends_the_pair_and_what_the_host_cannot_read(act: t.Any) -> None:
     sec1 = pki.key_bytes(NEW.key, "TraditionalOpenSSL").decode()
     action = act(sesam_cert_replace, **{**REPLACE, "private_key": sec1}, passphrase=SECRET, port=11402)
@@ -193,6 +202,15 @@ def test_no_message_about_options_repeats_a_secret(
     assert SECRET not in str(raised.value)
     cause = raised.value.__cause__ or (None if raised.value.__suppress_context__ else raised.value.__context__)
     assert SECRET not in str(cause)
+
+
+def test_no_line_of_a_key_is_repeated(act: t.Any) -> None:
+    """A message shows the line breaks of a value in another way than the value has them."""
+    key = NEW.key_pem.decode()
+    with pytest.raises(AnsibleActionFail) as raised:
+        act(sesam_cert_replace, certificate="x", private_key=key, port=key).run()
+    assert "port" in str(raised.value)
+    assert [line for line in NEW.key_lines() if line in str(raised.value)] == []
 
 
 def key_exposure(action: t.Any, allowed: bool) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,20 @@ class HostProgram:
         answer: dict[str, t.Any] = json.loads(done.stdout)
         assert done.returncode == (1 if answer["refused"] else 0)
         return answer
+
+
+@pytest.fixture(autouse=True)
+def limited() -> t.Iterator[None]:
+    """End a test that hangs: files that block whoever opens them are part of what is tested."""
+
+    def give_up(number: int, frame: object) -> t.NoReturn:
+        raise TimeoutError("the test took more than two minutes")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from standin import state
 from unit import pki
 
 Make = t.Callable[..., t.Any]
@@ -221,6 +222,11 @@ def test_backups_are_pruned(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
     assert len(os.listdir(site.state / "backups")) == 2
 
 
+def is_used_up(site: t.Any, fault: str) -> bool:
+    """Whether a fault that was ordered once has begun: sm_main hangs."""
+    return fault not in state.load(site.instance.folder)["orders"]
+
+
 def killed(site: t.Any, order: dict[str, t.Any], when: t.Callable[[], bool]) -> None:
     """Let a run die as by SIGKILL, at a certain moment."""
     process: subprocess.Popen[str] = site.program.begin("replace", order)
@@ -237,8 +243,8 @@ def test_what_a_dead_run_left_is_undone(site: t.Any, old: pki.Pair, new: pki.Pai
     site.put(old)
     site.instance.start()
     site.instance.set(start="hangs@1")
-    killed(site, site.order(new), lambda: site.instance.pid() is None and Path(
-        site.instance.certificate).exists() and site.is_on_disk(new))
+    killed(site, site.order(new), lambda: is_used_up(site, "start"))
+    assert site.is_on_disk(new)
     assert site.resolve()["journal"]["was_running"]
     third = pki.make("third.example")
     answer = site.replace(third, not_after=1.0)
@@ -254,7 +260,7 @@ def test_what_a_dead_run_left_is_undone_and_then_done(site: t.Any, old: pki.Pair
     site.put(old)
     site.instance.start()
     site.instance.set(stop="hangs@1")
-    killed(site, site.order(new), (site.state / "journal").exists)
+    killed(site, site.order(new), lambda: is_used_up(site, "stop"))
     assert list(Path(site.instance.ssl_folder).glob("*staged"))
     answer = site.replace(new)
     assert (answer["recovered"], answer["action"], answer["failure"]) == ("undone", "replaced", None)
@@ -286,3 +292,13 @@ def test_a_damaged_journal_stops_everything(site: t.Any, old: pki.Pair, new: pki
     assert answer["refused"]["id"] == "journal-damaged"
     assert site.is_on_disk(old)
     assert (site.state / "journal").read_text() == journal
+
+
+@pytest.mark.xfail(strict=True, reason="a journal of another shape ends in a TypeError: Journal(**...)")
+@pytest.mark.parametrize("journal", ["{}", '{"run": {"id": "x", "by": "y"}, "of_another_version": 1}'])
+def test_a_journal_of_another_version_stops_everything_too(site: t.Any, new: pki.Pair, journal: str) -> None:
+    site.put(new)
+    site.state.mkdir(mode=0o700)
+    (site.state / "journal").write_text(journal)
+    answer = json.loads(site.program.begin("replace", site.order(new)).communicate()[0] or "{}")
+    assert answer.get("refused", {}).get("id") == "journal-damaged"
