@@ -13,7 +13,8 @@ from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates, _preflight, _report, _verdict
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
-_FINGERPRINT = re.compile(r"(?:SHA256[:= ])?\s*((?:[0-9a-fA-F]{2}:?){32})\s*")
+# Bare, with colons, or as openssl and ssh print it: "sha256 Fingerprint=AA:BB:...".
+_FINGERPRINT = re.compile(r"\s*(?:sha-?256(?: fingerprint)?\s*[:=]\s*)?((?:[0-9a-f]{2}:?){32})\s*", re.IGNORECASE)
 
 
 class ActionModule(_base.SesamAction):

@@ -83,7 +83,8 @@ def _state(seen: Seen, wanted: Wanted | None) -> tuple[State, str]:
 def _not_reachable(seen: Seen) -> Found:
     answer = seen.answer
     if answer["installation"] is None:
-        return "not_installed", f"SEP sesam was not found: {printable(answer['not_installed'])}."
+        return ("unknown" if answer.get("is_hidden") else "not_installed",
+                f"SEP sesam was not found: {printable(answer['not_installed'])}.")
     if hidden := [name for name, file in _files(seen) if file["status"] == "no_permission"]:
         return "unknown", f"There is no permission to read the {' and the '.join(hidden)} in place."
     if answer["rmi"]["is_running"] is None:

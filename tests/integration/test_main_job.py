@@ -35,6 +35,7 @@ def test_certificate_is_replaced_over_ssh_and_then_left_alone(
     login: Variables, controller: Controller, server: Server, wanted: Pair, files: Files
 ) -> None:
     pid = server.instance.pid()
+    log_before = Path(server.instance.log_file).read_text()
     host = {**login, **server.variables(files)}
 
     first = controller.run({"one": host})
@@ -47,6 +48,7 @@ def test_certificate_is_replaced_over_ssh_and_then_left_alone(
     assert server.served() == wanted.fingerprint == readers.on_disk(server.instance.certificate)
     assert readers.is_plain_pkcs8_of(server.instance.private_key, server.instance.certificate)
     assert server.instance.certificate in result["log_line"]
+    assert result["log_line"] in Path(server.instance.log_file).read_text().removeprefix(log_before)
     assert not server.journal.exists()
     new_pid = server.instance.pid()
     assert new_pid not in (None, pid)
@@ -101,6 +103,21 @@ def test_modes_and_owners_of_what_was_placed(
             status = os.stat(path)
             assert stat.S_IMODE(status.st_mode) == mode, (name, path)
             assert (status.st_uid, status.st_gid) == owners[name], (name, path)
+
+
+def test_stopped_server_stays_stopped_unless_it_is_asked_for(
+    make_server: t.Callable[..., Server], controller: Controller, old: Pair, wanted: Pair, files: Files
+) -> None:
+    made = {name: make_server(old, start=False) for name in ("left", "started")}
+    hosts = {name: {**local(), **server.variables(files)} for name, server in made.items()}
+    hosts["started"]["sesam_https_start_stopped"] = True
+
+    run = controller.run(hosts)
+
+    assert run.rc == 0, run.output
+    assert {name: run.replace(name).result["action"] for name in made} == {"left": "placed", "started": "replaced"}
+    assert {name: server.served() for name, server in made.items()} == {"left": None, "started": wanted.fingerprint}
+    assert readers.on_disk(made["left"].instance.certificate) == wanted.fingerprint
 
 
 def test_certificate_with_the_same_subject_is_noticed_by_its_fingerprint(

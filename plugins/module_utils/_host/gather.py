@@ -44,7 +44,7 @@ def gather(parameters: dict) -> dict:
     try:
         places = layout.find(parameters)
     except layout.NotInstalled as exc:
-        return {"installation": None, "not_installed": str(exc)}
+        return {"installation": None, "not_installed": str(exc), "is_hidden": exc.is_hidden}
     return look(places, parameters)
 
 

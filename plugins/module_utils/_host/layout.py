@@ -9,6 +9,7 @@ is the parent of the folder that holds sm.ini. Every place can be given instead.
 """
 
 import os
+import stat
 import typing as t
 
 from . import files, sm_ini
@@ -21,7 +22,14 @@ USUAL_SM_MAIN = "/opt/sesam/bin/sesam/sm_main"
 
 
 class NotInstalled(Exception):
-    """No installation was found; the text says where it was looked for."""
+    """No installation was found; the text says where it was looked for.
+
+    C(is_hidden): one may be there, where there is no permission to look.
+    """
+
+    def __init__(self, reason: str, is_hidden: bool = False) -> None:
+        super().__init__(reason)
+        self.is_hidden = is_hidden
 
 
 class Layout(t.NamedTuple):
@@ -80,9 +88,19 @@ def find(parameters: dict) -> Layout:
         source = "SM_INI in %s" % registry
     else:
         raise NotInstalled("%s: %s, and no sesam_var was given" % (registry, reason))
-    if not os.path.isdir(os.path.join(sesam_var, "ini")):
-        raise NotInstalled("there is no folder %s (from %s)" % (os.path.join(sesam_var, "ini"), source))
+    _require_folder(os.path.join(sesam_var, "ini"), source)
     return Layout(sesam_var, _sm_main(parameters, named), _log_files(parameters, sesam_var))
+
+
+def _require_folder(path: str, source: str) -> None:
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            return
+    except PermissionError:
+        raise NotInstalled("there is no permission to look at %s (from %s)" % (path, source), is_hidden=True) from None
+    except OSError:
+        pass
+    raise NotInstalled("there is no folder %s (from %s)" % (path, source))
 
 
 def _registry(path: str) -> t.Tuple[t.Dict[str, str], str]:

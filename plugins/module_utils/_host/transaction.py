@@ -38,6 +38,9 @@ def replace(parameters: dict) -> dict:
     try:
         places = layout.find(parameters)
     except layout.NotInstalled as exc:
+        if exc.is_hidden:
+            raise refusal.Refused("not-root", "SEP sesam was not found: %s." % exc,
+                                  "Run with become: true (--become).") from exc
         raise refusal.Refused("sesam-not-found", "SEP sesam was not found: %s." % exc,
                               "Set the option sesam_var to the folder that holds ini/sm.ini.") from exc
     run = _Run(places, parameters)

@@ -53,7 +53,7 @@ class HostProgram:
                               input=json.dumps(parameters), capture_output=True, timeout=60, check=False)
         assert done.stderr == ""
         answer: dict[str, t.Any] = json.loads(done.stdout)
-        assert done.returncode == (1 if answer["refused"] else 0)
+        assert done.returncode == (1 if answer["refused"] or answer.get("failure") else 0)
         return answer
 
 

@@ -163,14 +163,14 @@ def test_staging_and_placing(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> No
     before = os.umask(0)
     try:
         with pair_files.Folder(str(tmp_path)) as folder:
-            folder.stage(copies(new))
+            folder.stage(copies(new), pair_files.NEW)
             staged = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
             assert staged.pop(CRT)
             assert staged.pop(KEY)
             assert sorted(staged.values()) == [0o600, 0o644]
             assert read(tmp_path).leaf == old.der
             assert folder.rehearse() == ""
-            folder.place(copies(new))
+            folder.place(copies(new), pair_files.NEW)
             assert folder.copies() == copies(new)
     finally:
         os.umask(before)
@@ -181,8 +181,8 @@ def test_staging_and_placing(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> No
 def test_unstage_takes_away_what_was_left(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> None:
     put(tmp_path, old.pem, old.key_pem)
     with pair_files.Folder(str(tmp_path)) as folder:
-        folder.stage(copies(old))
-        folder.stage(copies(new))
+        folder.stage(copies(old), pair_files.NEW)
+        folder.stage(copies(new), pair_files.NEW)
         assert folder.rehearse() == ""
         folder.unstage()
         folder.unstage()
@@ -192,7 +192,7 @@ def test_unstage_takes_away_what_was_left(tmp_path: Path, old: pki.Pair, new: pk
 def test_rehearsal_finds_a_mismatch(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> None:
     mixed = {CRT: copies(new)[CRT], KEY: copies(old)[KEY]}
     with pair_files.Folder(str(tmp_path)) as folder:
-        folder.stage(mixed)
+        folder.stage(mixed, pair_files.NEW)
         assert "do not work together" in folder.rehearse()
 
 
@@ -201,7 +201,7 @@ def test_rehearsal_finds_another_certificate(
 ) -> None:
     monkeypatch.setattr(pair_files, "_handshake_in_memory", lambda context: old.der)
     with pair_files.Folder(str(tmp_path)) as folder:
-        folder.stage(copies(new))
+        folder.stage(copies(new), pair_files.NEW)
         assert "another certificate" in folder.rehearse()
 
 
@@ -234,11 +234,11 @@ def test_at_no_moment_lie_two_files_that_do_not_belong_together(
         monkeypatch.setattr(os, name, call)
 
     with pair_files.Folder(str(tmp_path)) as folder:
-        folder.stage(target)
+        folder.stage(target, pair_files.NEW)
         for name in ("rename", "replace", "unlink", "link", "fsync", "open", "remove"):
             watched(name)
         was = look()
-        folder.place(target)
+        folder.place(target, pair_files.NEW)
     shall_be = tuple(target[name].content if name in target else None for name in (CRT, KEY))
     assert states[-1] == shall_be
     assert [state for state in states if state[0] is not None and state not in (was, shall_be)] == []
@@ -260,8 +260,8 @@ folder, (crt, key) = sys.argv[1], (open(sys.argv[1] + "/new." + end, "rb").read(
 names = (pair_files.CERTIFICATE, pair_files.PRIVATE_KEY)
 pair = {names[0]: pair_files.Copy(crt, 0o644, (0, 0)), names[1]: pair_files.Copy(key, 0o600, (0, 0))}
 with pair_files.Folder(folder) as opened:
-    opened.stage(pair)
-    opened.place(pair)
+    opened.stage(pair, pair_files.NEW)
+    opened.place(pair, pair_files.NEW)
 """
     trace = tmp_path / "trace"
     if shutil.which("strace") is None or os.geteuid() != 0:
@@ -288,8 +288,8 @@ def test_the_folder_is_held_by_descriptor(tmp_path: Path, old: pki.Pair, new: pk
     with pair_files.Folder(str(tmp_path / "ssl")) as folder:
         (tmp_path / "ssl").rename(tmp_path / "moved")
         (tmp_path / "ssl").symlink_to("trap")
-        folder.stage(copies(new))
-        folder.place(copies(new))
+        folder.stage(copies(new), pair_files.NEW)
+        folder.place(copies(new), pair_files.NEW)
     assert os.listdir(tmp_path / "trap") == []
     assert read(tmp_path / "moved").works
 
@@ -298,8 +298,8 @@ def test_make(tmp_path: Path, new: pki.Pair) -> None:
     with pair_files.Folder(str(tmp_path / "ssl")) as folder:
         folder.make()
         folder.make()
-        folder.stage(copies(new))
-        folder.place(copies(new))
+        folder.stage(copies(new), pair_files.NEW)
+        folder.place(copies(new), pair_files.NEW)
     assert stat.S_IMODE((tmp_path / "ssl").stat().st_mode) & 0o022 == 0
     assert read(tmp_path / "ssl").works
 
@@ -320,8 +320,8 @@ def test_copies_keep_bytes_modes_and_owners(tmp_path: Path) -> None:
         os.chown(tmp_path / KEY, 12, 34)
     with pair_files.Folder(str(tmp_path)) as folder:
         found = folder.copies()
-        folder.stage(found)
-        folder.place(found)
+        folder.stage(found, pair_files.NEW)
+        folder.place(found, pair_files.NEW)
         assert folder.copies() == found
     assert found[CRT].content == b"\0garbage\r\n"
     assert found[KEY].mode == 0o640

@@ -41,6 +41,7 @@ def test_validity_is_judged_by_the_clock_of_the_host(
 
 def test_a_good_place(places: layout.Layout) -> None:
     place_checks.check_folder(places)
+    place_checks.check_space(places)
     place_checks.check_sm_main(places.sm_main)
     os.rmdir(places.ssl_folder)
     place_checks.check_folder(places)
@@ -113,6 +114,6 @@ def test_no_space(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> Non
     space = os.statvfs(places.ini_folder)
     few = os.statvfs_result((space.f_bsize, 1024, space.f_blocks, 1023, 1023, *space[5:]))
     monkeypatch.setattr(os, "statvfs", lambda path: few)
-    told = refused(lambda: place_checks.check_folder(places))
+    told = refused(lambda: place_checks.check_space(places))
     assert told.id == "disk-space"
     assert str(1023 * 1024) in told.message

@@ -111,7 +111,7 @@ def test_a_large_log_is_read_from_its_end(tmp_path: Path) -> None:
 def test_a_line_that_is_too_far_back_is_not_found(tmp_path: Path) -> None:
     with open(tmp_path / "log", "wb") as log:
         log.write(line())
-        log.truncate(server_log.TAIL_BYTES + 1000)
+        log.truncate(server_log.PIECE_BYTES + 1000)
     assert server_log.last_setup_line([str(tmp_path / "log")]) is None
 
 
@@ -130,41 +130,46 @@ def watch(log: Path) -> t.Iterator[server_log.Watch]:
     watched.close()
 
 
+def named(watch: server_log.Watch) -> list[str]:
+    """The files that the lines since the beginning of the watch name."""
+    return [found.path for found in watch.setup_lines()]
+
+
 def append(path: Path, content: bytes) -> None:
     with open(path, "ab") as stream:
         stream.write(content)
 
 
 def test_old_lines_never_count(log: Path, watch: server_log.Watch) -> None:
-    assert watch.since() == b""
+    assert watch.tail() == b""
     append(log, b"noise\n")
-    assert watch.since() == b"noise\n"
+    assert watch.tail() == b"noise\n"
     append(log, line("/new"))
-    assert paths(watch.since()) == ["/new"]
-    assert paths(watch.since()) == ["/new"]
+    assert named(watch) == ["/new"]
+    assert named(watch) == ["/new"]
 
 
 def test_watch_through_a_rotation(log: Path, watch: server_log.Watch) -> None:
     append(log, b"last words\n")
     log.rename(f"{log}.1")
-    assert watch.since() == b"last words\n"
+    assert watch.tail() == b"last words\n"
     log.write_bytes(line("/new"))
     append(Path(f"{log}.1"), b"and more\n")
-    assert watch.since() == b"last words\nand more\n" + line("/new")
+    assert watch.tail() == b"last words\nand more\n" + line("/new")
 
 
 def test_watch_through_a_removal(log: Path, watch: server_log.Watch) -> None:
     log.unlink()
-    assert watch.since() == b""
+    assert watch.tail() == b""
     log.write_bytes(line("/new"))
-    assert paths(watch.since()) == ["/new"]
+    assert named(watch) == ["/new"]
 
 
 def test_watch_through_a_truncation(log: Path, watch: server_log.Watch) -> None:
     os.truncate(log, 0)
-    assert watch.since() == b""
+    assert watch.tail() == b""
     append(log, line("/new"))
-    assert paths(watch.since()) == ["/new"]
+    assert named(watch) == ["/new"]
 
 
 def test_watch_through_a_truncation_and_regrowth_past_the_mark(log: Path, watch: server_log.Watch) -> None:
@@ -172,26 +177,38 @@ def test_watch_through_a_truncation_and_regrowth_past_the_mark(log: Path, watch:
     os.truncate(log, 0)
     append(log, line("/new") + b"other words\n" * 200)
     assert log.stat().st_size > mark
-    assert paths(watch.since()) == ["/new"]
+    assert named(watch) == ["/new"]
 
 
 def test_watch_over_a_log_that_appears_later(log: Path, watch: server_log.Watch) -> None:
     Path(f"{log}.other").write_bytes(line("/new"))
-    assert paths(watch.since()) == ["/new"]
+    assert named(watch) == ["/new"]
 
 
 def test_watch_over_an_empty_log(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
     watched = server_log.Watch([str(tmp_path / "log")])
     append(tmp_path / "log", line("/new"))
-    assert paths(watched.since()) == ["/new"]
+    assert named(watched) == ["/new"]
     watched.close()
+
+
+def test_a_watch_reads_all_however_much_it_is(log: Path, watch: server_log.Watch) -> None:
+    """The line may be followed by more than is read at once, and may lie across the border of two pieces."""
+    begin = log.stat().st_size
+    append(log, line("/first"))
+    for number in range(3):
+        border = begin + (number + 1) * server_log.PIECE_BYTES
+        append(log, b"x" * (border - log.stat().st_size - 30) + b"\n" + line(f"/across/{number}"))
+    append(log, b"noise\n" * 200_000)
+    assert named(watch) == ["/first", "/across/0", "/across/1", "/across/2"]
+    assert len(watch.tail()) <= server_log.PIECE_BYTES
 
 
 def test_watch_over_a_fifo_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     watched = server_log.Watch([str(tmp_path / "log")])
-    assert watched.since() == b""
+    assert watched.tail() == b""
     watched.close()
 
 
@@ -201,7 +218,7 @@ def test_a_watch_loses_no_descriptor(log: Path) -> None:
     log.rename(f"{log}.1")
     log.touch()
     for _ in range(3):
-        watched.since()
+        watched.tail()
     watched.close()
     assert len(os.listdir("/proc/self/fd")) == before
 

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import processes, sm_main
+from ansible_collections.sep.sesam.plugins.module_utils._host import processes, refusal, sm_main
 
 # pytest-xdist runs a thread of its own, and newer Pythons warn of a fork beside it.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -121,22 +121,39 @@ def test_environment_of_the_profile_and_of_the_old_rmi(shows_environment: Path, 
     assert "SESAM_A" not in found
 
 
-@pytest.mark.parametrize("mode", [0o666, 0o664])
-def test_a_profile_that_others_may_write_is_not_run(shows_environment: Path, tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize(("mode", "group"), [(0o666, 0), (0o664, 12), (0o602, 0)])
+def test_a_profile_that_others_may_write_is_not_run(
+    shows_environment: Path, tmp_path: Path, mode: int, group: int
+) -> None:
     profile = tmp_path / "profile"
     profile.write_text(f"touch '{tmp_path}/harm'\nexport SM_BIN=/opt/x\n")
+    if os.geteuid() == 0:
+        os.chown(profile, 0, group)
     profile.chmod(mode)
-    assert "SM_BIN" not in environment(run(shows_environment, profile=profile))
+    with pytest.raises(refusal.Refused) as refused:
+        run(shows_environment, profile=profile)
+    assert refused.value.id == "profile-unusable"
+    assert str(profile) in refused.value.message
     assert not (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("text", ["exit 3", "sleep 30", "set -e; false", "if", "exec 1>&-; exec 2>&-"])
-def test_a_profile_that_fails_does_no_harm(
+@pytest.mark.parametrize("text", ["exit 3", "exit 0", "sleep 30", "set -e; false"])
+def test_a_profile_that_cannot_be_used_is_refused(
     shows_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr(sm_main, "_PROFILE_SECONDS", 0.3)
     (tmp_path / "profile").write_text(text + "\n")
-    assert environment(run(shows_environment, profile=tmp_path / "profile"))["PATH"] == sm_main._PATH
+    with pytest.raises(refusal.Refused) as refused:
+        run(shows_environment, profile=tmp_path / "profile")
+    assert refused.value.id == "profile-unusable"
+
+
+@pytest.mark.parametrize("text", ["false", "if", "exec 1>&-; exec 2>&-", "PATH=", "cd /nowhere", "unset PATH HOME"])
+def test_a_profile_with_a_mistake_does_no_harm(shows_environment: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "profile").write_text(text + "\nexport SM_BIN=/opt/x\n")
+    found = environment(run(shows_environment, profile=tmp_path / "profile"))
+    assert text == "if" or found["SM_BIN"] == "/opt/x"
+    assert found["HOME"]
 
 
 def status(outcome: sm_main.Outcome) -> dict[str, str]:
@@ -196,8 +213,9 @@ def test_session_folder_and_descriptors(tmp_path: Path, script: Script) -> None:
 
 
 def test_the_output_is_bounded(tmp_path: Path, script: Script) -> None:
-    outcome = run(script(tmp_path / "sm_main", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last words"))
-    assert len(outcome.output) <= 1 << 16
+    outcome = run(script(tmp_path / "sm_main", "head -c 6000000 /dev/zero | tr '\\0' x; echo; echo last words"))
+    assert len(outcome.output) <= 4 << 20
+    assert outcome.words() == "it ended with exit code 0; it said: last words"
 
 
 def test_words_show_no_control_characters() -> None:

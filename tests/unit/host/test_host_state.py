@@ -240,19 +240,23 @@ def test_backup_of_half_a_pair_and_of_nothing(kept: state.State, new: pki.Pair) 
     kept.unlock()
 
 
-@pytest.mark.parametrize(("keep", "left"), [(0, ""), (1, "c"), (2, "bc"), (3, "abc"), (9, "abc")])
+@pytest.mark.parametrize(("keep", "spared", "left"), [
+    (0, None, ""), (1, None, "c"), (2, None, "bc"), (3, None, "abc"), (9, None, "abc"),
+    # The clock was set back: the backup that was just made has the oldest time.
+    (1, "a", "a"), (2, "a", "ac"), (3, "a", "abc"),
+])
 def test_prune_keeps_the_newest(kept: state.State, new: pki.Pair, monkeypatch: pytest.MonkeyPatch, keep: int,
-                                left: str) -> None:
-    kept.prune(keep)
+                                spared: str | None, left: str) -> None:
+    kept.prune(keep, None)
     kept.lock(RUN, 0, 0)
     paths = []
     # The ids fall while the times rise, also over the end of a year.
-    for second, letter in ((-60, "c"), (1, "b"), (2, "a")):
-        monkeypatch.setattr(time, "gmtime", lambda second=second: time.struct_time(
-            (2026 if second < 0 else 2027, 1, 1, 0, 0, abs(second) % 60, 0, 1, 0)))
+    for year, second, letter in ((2026, 59, "z"), (2027, 1, "y"), (2027, 2, "x")):
+        moment = time.struct_time((year, 1, 1, 0, 0, second, 0, 1, 0))
+        monkeypatch.setattr(time, "gmtime", lambda moment=moment: moment)
         paths.append(kept.back_up(copies(new), {"id": letter * 16}, {}))
     monkeypatch.undo()
-    kept.prune(keep)
+    kept.prune(keep, spared and paths["abc".index(spared)])
     assert [letter for letter, path in zip("abc", paths) if path and os.path.exists(path)] == list(left)
     kept.unlock()
 
@@ -260,13 +264,16 @@ def test_prune_keeps_the_newest(kept: state.State, new: pki.Pair, monkeypatch: p
 def test_a_backup_is_kept_before_it_is_believed(
     kept: state.State, new: pki.Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every file and every folder of it is fsynced."""
+    """Every file and every folder of it is fsynced, and then only it gets its name."""
     kept.lock(RUN, 0, 0)
     synced: list[str] = []
     fsync = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd))[1])
     path = kept.back_up(copies(new), RUN, {})
     assert path is not None
-    assert set(synced) >= {path, f"{kept.path}/backups", *(f"{path}/{name}" for name in os.listdir(path))}
+    assert synced[-1] == f"{kept.path}/backups"
+    files = [f"{path}.new/{name}" for name in os.listdir(path)]
+    assert set(synced[:-1]) >= {f"{path}.new", *files}
+    assert os.listdir(f"{kept.path}/backups") == [os.path.basename(path)]
     assert len(os.listdir(path)) == 3
     kept.unlock()
