@@ -8,7 +8,7 @@ export MAKEFILE_PATH := $(MAKEFILE_LIST)
 
 workbench = @sh "$$(dirname -- "$${MAKEFILE_PATH\# }")/tests/workbench/run"
 
-.PHONY: help demo test lint sanity build clean
+.PHONY: help demo test lint sanity bench build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' "$${MAKEFILE_PATH# }"
@@ -24,6 +24,9 @@ lint: ## ruff, mypy, vermin, yamllint, ansible-lint
 
 sanity: ## ansible-test sanity with the newest ansible-core, and with 2.16 for Python 3.6
 	$(workbench) sanity
+
+bench: ## downtime, and a fleet in sync against ping (root and sshd are needed)
+	$(workbench) bench $(ARGS)
 
 build: ## the tarball of the collection, in build/
 	$(workbench) build

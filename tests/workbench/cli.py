@@ -26,12 +26,19 @@ def test(*arguments: str) -> None:
     commands.become([venv.bin / "pytest", "-n", "auto", "--dist", "worksteal", *arguments], env=venv.environment())
 
 
+def bench(*arguments: str) -> None:
+    """Measure what the collection costs, on this machine."""
+    venv = venvs.main_venv("demo", "test")
+    commands.become([venv.python, tree.ROOT / "tests" / "bench" / "measure.py", *arguments], env=venv.environment())
+
+
 def build() -> None:
     """Build the tarball and say where it is."""
     commands.say(str(package.build()))
 
 
 COMMANDS: dict[str, t.Callable[..., None]] = {
+    "bench": bench,
     "build": build,
     "clean": tree.clean,
     "demo": demo,

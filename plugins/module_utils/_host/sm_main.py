@@ -195,6 +195,7 @@ def _end_group(process: subprocess.Popen, spared: t.Set[int]) -> None:
                 pass
         while _members(process, spared) and time.monotonic() < deadline:
             time.sleep(0.02)
+    process.poll()  # It may have ended between the last two looks.
 
 
 def _members(process: subprocess.Popen, spared: t.Set[int]) -> t.Set[int]:

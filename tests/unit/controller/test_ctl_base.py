@@ -91,9 +91,10 @@ def test_resolve(act: t.Any) -> None:
     assert calls[0]["module_args"] == {"port": 11402}
 
 
-@pytest.mark.parametrize("form", ["{}", "SHA256:{}", "SHA256 {}", "SHA256={}", "{}\n"])
+@pytest.mark.parametrize("form", ["{}", "SHA256:{}", "SHA256={}", "sha256 Fingerprint={}", "{}\n"])
 @pytest.mark.parametrize("colons", [False, True])
 def test_a_fingerprint_is_wanted(act: t.Any, form: str, colons: bool) -> None:
+    """Also as `openssl x509 -noout -fingerprint -sha256` prints it."""
     digits = _certificates.fingerprint(NEW.certificate).upper()
     if colons:
         digits = ":".join(digits[i:i + 2] for i in range(0, 64, 2))
@@ -101,15 +102,6 @@ def test_a_fingerprint_is_wanted(act: t.Any, form: str, colons: bool) -> None:
         action = act(sesam_cert_resolve, wanted=form.format(digits))
         asked(action, answers.in_sync(pair))
         assert action.run()["state"] == state
-
-
-@pytest.mark.xfail(strict=True, reason="it is taken for a path")
-def test_a_fingerprint_as_openssl_prints_it_is_wanted(act: t.Any) -> None:
-    """What people paste: `openssl x509 -noout -fingerprint -sha256`."""
-    digits = _certificates.fingerprint(NEW.certificate).upper()
-    action = act(sesam_cert_resolve, wanted=f"sha256 Fingerprint={':'.join(digits[i:i + 2] for i in range(0, 64, 2))}")
-    asked(action, answers.in_sync(NEW))
-    assert action.run().get("state") == "in_sync"
 
 
 def test_replace_sends_the_pair_and_what_the_host_cannot_read(act: t.Any) -> None:

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives import hashes
 from unit import pki
 
 # OP_NO_TLSv1_3 is what Python 3.6 has; newer ones warn of it.
-pytestmark = pytest.mark.filterwarnings("ignore:ssl.OP_NO:DeprecationWarning")
 
 Talk = t.Callable[[socket.socket], object]
 

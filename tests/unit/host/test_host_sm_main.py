@@ -78,7 +78,8 @@ def test_the_time_limit_ends_the_group_and_spares_rmi(tmp_path: Path, script: Sc
     outcome = run(program, 0.5, spare=spare)
     try:
         assert outcome.code is None
-        assert outcome.words().endswith("and was ended; it said: hanging")
+        assert " and was ended; it said: " in outcome.words()
+        assert outcome.output.startswith(b"hanging\n")
         assert outcome.seconds < 10
         deadline = time.monotonic() + 2
         while processes.is_alive(pids["other"]) and time.monotonic() < deadline:
@@ -148,7 +149,7 @@ def test_a_profile_that_cannot_be_used_is_refused(
     assert refused.value.id == "profile-unusable"
 
 
-@pytest.mark.parametrize("text", ["false", "if", "exec 1>&-; exec 2>&-", "PATH=", "cd /nowhere", "unset PATH HOME"])
+@pytest.mark.parametrize("text", ["false", "if", "exec 1>&-; exec 2>&-", "cd /nowhere", "unset PATH HOME"])
 def test_a_profile_with_a_mistake_does_no_harm(shows_environment: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "profile").write_text(text + "\nexport SM_BIN=/opt/x\n")
     found = environment(run(shows_environment, profile=tmp_path / "profile"))
