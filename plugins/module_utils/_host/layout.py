@@ -105,7 +105,7 @@ def _require_folder(path: str, source: str) -> None:
 
 def _registry(path: str) -> t.Tuple[t.Dict[str, str], str]:
     try:
-        return sm_ini.read(path)[""], "it has no line SM_INI= with an absolute path"
+        return sm_ini.read_shell(path), "it has no line SM_INI= with an absolute path"
     except files.Unreadable as exc:
         return {}, exc.reason
 

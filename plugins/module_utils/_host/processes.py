@@ -11,6 +11,8 @@ import struct
 import typing as t
 
 _LISTENING = "0A"
+# Signals 32 and 33, which glibc keeps for itself and lets no program change.
+_OF_THE_C_LIBRARY = 0x180000000
 _KEPT_PREFIXES = ("SESAM_", "LC_", "JAVA_")
 _KEPT_NAMES = ("LANG", "TZ", "LD_LIBRARY_PATH")
 _LIMITS = [(name, getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
@@ -161,7 +163,7 @@ def context(pid: t.Optional[int]) -> t.Optional[Context]:
         return Context(
             uid=int(status["Uid"].split()[0]), gid=int(status["Gid"].split()[0]),
             umask=int(status["Umask"], 8) if "Umask" in status else None,
-            ignored_signals=int(status["SigIgn"], 16),
+            ignored_signals=int(status["SigIgn"], 16) & ~_OF_THE_C_LIBRARY,
             limits={name: resource.prlimit(pid, number) for name, number in _LIMITS},
             environment={name: value for name, value in environment.items() if matters(name)})
     except (OSError, ValueError, KeyError):

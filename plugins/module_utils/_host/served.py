@@ -68,10 +68,11 @@ def fingerprint(der: bytes) -> str:
 
 def _connect(address: str, port: int, deadline: float, with_chain: bool) -> Served:
     context = client_context()
-    if with_chain and hasattr(context, "maximum_version"):
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    versions = getattr(ssl, "TLSVersion", None)  # Not in Python 3.6.
+    if with_chain and versions is not None:
+        context.maximum_version = versions.TLSv1_2
     elif with_chain:
-        context.options |= getattr(ssl, "OP_NO_TLSv1_3", 0)  # Python 3.6
+        context.options |= getattr(ssl, "OP_NO_TLSv1_3", 0)
     try:
         connection = socket.create_connection((address, port), _left(deadline))
     except socket.timeout:

@@ -9,25 +9,53 @@ tolerance: a BOM, CRLF, blanks around the equal sign, quotes, C(#) and C(;) comm
 interpolated and backslashes stay.
 """
 
+import shlex
 import typing as t
 
 from . import files
 
 SIZE_LIMIT = 1 << 20
 
+Sections = t.Dict[str, t.Dict[str, str]]
 
-def read(path: str) -> t.Dict[str, t.Dict[str, str]]:
-    """Read a settings file as section -> name -> value; lines before the first section are in section C('').
+
+def read_shell(path: str) -> t.Dict[str, str]:
+    """Read C(sesam2000.ini), which a shell can source: values are unquoted as a shell would.
+
+    :raises files.Unreadable: as for C(read).
+    """
+    return parse(_text(path), _shell_value)[""]
+
+
+def read(path: str) -> Sections:
+    """Read C(sm.ini) as section -> name -> value; lines before the first section are in section C('').
 
     :raises files.Unreadable: the file is absent, no regular file, too large, or may not be read.
     """
+    return parse(_text(path))
+
+
+def _text(path: str) -> str:
     content = files.read_regular(path, SIZE_LIMIT, follow_links=True).content
-    return parse(content.decode("utf-8-sig", "replace"))
+    return content.decode("utf-8-sig", "replace")
 
 
-def parse(text: str) -> t.Dict[str, t.Dict[str, str]]:
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value
+
+
+def _shell_value(value: str) -> str:
+    try:
+        return "".join(shlex.split(value)[:1])
+    except ValueError:
+        return value
+
+
+def parse(text: str, value_of: t.Callable[[str], str] = _unquoted) -> Sections:
     """Parse the text of a settings file; what is no setting is passed over."""
-    sections: t.Dict[str, t.Dict[str, str]] = {"": {}}
+    sections: Sections = {"": {}}
     current = sections[""]
     for line in map(str.strip, text.splitlines()):
         if not line or line[0] in "#;":
@@ -37,16 +65,10 @@ def parse(text: str) -> t.Dict[str, t.Dict[str, str]]:
             continue
         name, equal_sign, value = line.partition("=")
         if equal_sign:
-            current[_name(name)] = _unquoted(value.strip())
+            current[_name(name)] = value_of(value.strip())
     return sections
 
 
 def _name(text: str) -> str:
     words = text.split()
     return words[-1] if words else ""
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
-    return value

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import typing as t
 from pathlib import Path
 
@@ -102,3 +103,11 @@ def test_missing_rights_are_not_taken_for_a_missing_installation(
         return False
 
     assert as_nobody(is_hidden) == "True"
+
+
+def test_sesam2000_ini_is_unquoted_as_a_shell_does(installation: Path) -> None:
+    """It can be sourced, so whoever writes it quotes for a shell."""
+    with_quote = installation / "it's"
+    (with_quote / "ini").mkdir(parents=True)
+    (installation / "sesam2000.ini").write_text(f"SM_INI={shlex.quote(str(with_quote / 'ini' / 'sm.ini'))}\n")
+    assert find(installation).sesam_var == str(with_quote)

@@ -177,7 +177,8 @@ def test_signals_are_default_even_where_we_ignore_them(shows_status: Path) -> No
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert int(found["SigIgn"], 16) == 0
+    # Signals 32 and 33 are glibc's own: make starts its children so that they ignore one, and nobody can change it.
+    assert int(found["SigIgn"], 16) & ~0x180000000 == 0
     assert int(found["SigBlk"], 16) == 0
 
 
