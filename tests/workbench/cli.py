@@ -11,6 +11,9 @@ import typing as t
 
 from . import commands, lint, matrix, package, sanity, tree, venvs
 
+# More than cores: the tests wait for servers and for time limits as long as they compute.
+WORKERS = str(2 * (os.cpu_count() or 1))
+
 
 def demo(*arguments: str) -> None:
     """Show the main job on the embedded stand-in."""
@@ -23,7 +26,7 @@ def test(*arguments: str) -> None:
     venv = venvs.main_venv("demo", "test")
     matrix.ensure()
     os.chdir(tree.ROOT)
-    commands.become([venv.bin / "pytest", "-n", "auto", "--dist", "worksteal", *arguments], env=venv.environment())
+    commands.become([venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments], env=venv.environment())
 
 
 def bench(*arguments: str) -> None:

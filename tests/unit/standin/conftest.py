@@ -151,7 +151,7 @@ class Client:
     def listens(self) -> bool:
         try:
             self.connect().close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             return False
         return True
 
