@@ -24,6 +24,7 @@ try:
 except ImportError:  # _base tells it, before anything here is called.
     pass
 
+
 def load(source: Input) -> list[x509.Certificate]:
     """The certificates of a PEM file, or the one of a DER file, in the order of the file.
 

@@ -123,7 +123,7 @@ def test_replace_sends_the_pair_and_what_the_host_cannot_read(act: t.Any) -> Non
 
 def test_each_task_has_an_id_of_its_own(act: t.Any) -> None:
     ids = set()
-    for _ in range(3):
+    for _turn in range(3):
         action = act(sesam_cert_replace, **REPLACE)
         calls = asked(action, replaced())
         action.run()

@@ -147,6 +147,6 @@ def test_a_new_file_takes_no_name_that_is_taken(tmp_path: Path, target: str | No
 
 def test_remove(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    for _ in range(2):
+    for _turn in range(2):
         files.remove(str(tmp_path / "file"))
         assert not (tmp_path / "file").exists()

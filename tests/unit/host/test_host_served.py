@@ -182,7 +182,7 @@ def test_an_address_that_does_not_exist() -> None:
 
 def drips(connection: socket.socket) -> None:
     """Never lets a time limit of one read run out."""
-    for _ in range(100):
+    for _turn in range(100):
         connection.sendall(b"\x16")
         time.sleep(0.05)
 

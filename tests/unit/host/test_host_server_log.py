@@ -217,7 +217,7 @@ def test_a_watch_loses_no_descriptor(log: Path) -> None:
     watched = server_log.Watch([str(log), f"{log}.other"])
     log.rename(f"{log}.1")
     log.touch()
-    for _ in range(3):
+    for _turn in range(3):
         watched.tail()
     watched.close()
     assert len(os.listdir("/proc/self/fd")) == before

@@ -38,8 +38,8 @@ def hold(kept: state.State, program: t.Any) -> t.Iterator[t.Callable[..., subpro
     """Lets another process take the lock for some seconds."""
     begun: list[subprocess.Popen[str]] = []
 
-    def start(run: dict[str, str] = OTHER, seconds: float = 60) -> subprocess.Popen[str]:
-        process = program.spawn(HOLDS, kept.path, run["id"], str(seconds))
+    def start(run: t.Mapping[str, str] | None = None, seconds: float = 60) -> subprocess.Popen[str]:
+        process = program.spawn(HOLDS, kept.path, (run or OTHER)["id"], str(seconds))
         begun.append(process)
         assert process.stdout.readline() == "locked\n"
         return t.cast("subprocess.Popen[str]", process)

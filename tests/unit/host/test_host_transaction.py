@@ -189,7 +189,7 @@ def test_a_second_call_with_the_same_id_gets_the_same_answer(site: t.Any, old: p
     site.put(old)
     site.instance.start()
     order = site.order(new)
-    both = [site.program.begin("replace", order) for _ in range(2)]
+    both = [site.program.begin("replace", order) for _turn in range(2)]
     answers = [json.loads(process.communicate(timeout=60)[0]) for process in both]
     assert answers[0] == answers[1]
     assert answers[0]["action"] == "replaced"

@@ -228,7 +228,7 @@ def test_a_start_is_quick(make, client, yardstick) -> None:
         instance.start()
         client(instance).der()
 
-    for _ in range(4):
+    for _turn in range(4):
         if seconds(start) < max(0.7, 5 * yardstick()):
             return
         instance.stop()
