@@ -70,7 +70,7 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run the demo and clean up, whatever happens."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     begin = time.monotonic()
     with contextlib.ExitStack() as cleanup:
