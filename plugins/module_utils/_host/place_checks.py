@@ -87,8 +87,8 @@ def check_rmi(rmi: gather.Rmi, pid: t.Optional[int]) -> None:
             "foreign-listener", "Port %d is not that of rmi alone: process %s listens there, rmi is process %d." % (
                 rmi.port, ", ".join(map(str, sorted(owners - family))), pid),
             "Set the options port and address to those of this REST server, or end the other program.")
-    elsewhere = processes.listening_ports(family)
-    if not listeners and elsewhere:
+    elsewhere = [] if listeners else processes.listening_ports(family)
+    if elsewhere:
         raise refusal.Refused(
             "foreign-listener", "rmi is process %d and listens on %s, and not on %s port %d." % (
                 pid, ", ".join("%s port %d" % place for place in elsewhere), rmi.address or "any address", rmi.port),

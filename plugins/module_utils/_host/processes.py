@@ -58,7 +58,8 @@ def listeners(port: int) -> t.List[Listener]:
 
 def listening_ports(pids: t.Set[int]) -> t.List[t.Tuple[str, int]]:
     """Where some processes listen: address and port."""
-    return [(listener.address, number) for number, listener in _all_listeners() if owner(listener) in pids]
+    held = {target for pid in pids for target in _descriptors(pid)}
+    return [(listener.address, number) for number, listener in _all_listeners() if _socket(listener) in held]
 
 
 def _all_listeners() -> t.Iterator[t.Tuple[int, Listener]]:
@@ -101,15 +102,26 @@ def _address(text: str, size: int) -> str:
 
 def owner(listener: Listener) -> t.Optional[int]:
     """The process that holds a listening socket; C(None) without the rights to see it."""
-    wanted = "socket:[%s]" % listener.inode
-    for pid in _pids():
-        folder = "/proc/%d/fd" % pid
+    wanted = _socket(listener)
+    return next((pid for pid in _pids() if wanted in _descriptors(pid)), None)
+
+
+def _socket(listener: Listener) -> str:
+    return "socket:[%s]" % listener.inode
+
+
+def _descriptors(pid: int) -> t.Iterator[str]:
+    """What the descriptors of a process lead to; nothing where it is gone, or not ours to look at."""
+    folder = "/proc/%d/fd" % pid
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
         try:
-            if any(os.readlink(os.path.join(folder, name)) == wanted for name in os.listdir(folder)):
-                return pid
+            yield os.readlink(os.path.join(folder, name))
         except OSError:
-            continue  # Gone, or not ours to look at.
-    return None
+            continue  # Closed meanwhile.
 
 
 def _pids() -> t.Iterator[int]:
