@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import typing as t
 import uuid
@@ -42,14 +43,15 @@ class ActionModule(_base.SesamAction):
         before, after = _verdict.Seen.of(answer["before"]), _verdict.Seen.of(answer["after"])
         verdict = _verdict.judge(after, wanted)
         result = {name: answer[name] for name in _RETURNED_AS_ANSWERED}
-        noticed = [*pair.findings, *(Finding(**finding) for finding in answer["findings"])]
+        refused = [Finding(**answer["refused"])] if answer["refused"] else []
+        noticed = [*refused, *pair.findings, *(Finding(**finding) for finding in answer["findings"])]
         result.update(state=verdict.state, repair=verdict.repair,
                       findings=_report.findings_as_data([*noticed, *verdict.findings]))
         if self._task.diff:
             result["diff"] = self._diff(answer, before, after, pair)
         # A failure is read by a person: its message says what matters, and the details would bury it.
-        if answer["refused"]:
-            return dict(result, failed=True, msg=_report.refusal([Finding(**answer["refused"])], answer["recovered"]))
+        if refused:
+            return dict(result, failed=True, msg=_report.refusal(refused, answer["recovered"]))
         if answer["failure"]:
             return dict(result, failed=True, failed_step=answer["failure"]["step"],
                         msg=_report.failure(answer, before, after))
@@ -71,8 +73,16 @@ def _order(pair: _preflight.WantedPair) -> dict[str, t.Any]:
         "certificate": _certificates.to_pem(pair.chain),
         "private_key": pair.private_key.pem,
         "order": {
-            "run": {"id": uuid.uuid4().hex, "by": f"{getpass.getuser()}@{socket.gethostname()}"},
+            "run": {"id": uuid.uuid4().hex, "by": f"{_user()}@{socket.gethostname()}"},
             "not_before": pair.leaf.not_valid_before_utc.timestamp(),
             "not_after": pair.leaf.not_valid_after_utc.timestamp(),
         },
     }
+
+
+def _user() -> str:
+    """Who runs Ansible; in the container of a pipeline this may be a number without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # The latter since Python 3.13.
+        return f"uid {os.getuid()}"

@@ -50,10 +50,6 @@ class File(t.NamedTuple):
     chain: t.Sequence[bytes] = ()
     key_form: str = ""
 
-    @property
-    def is_there(self) -> bool:
-        return self.status != "absent"
-
     def facts(self) -> dict:
         """As plain data; the chain as base64 of DER."""
         facts: t.Dict[str, t.Any] = {"status": self.status, "reason": self.reason}
@@ -135,7 +131,7 @@ class Folder:
     def _load(self, ending: str) -> t.Tuple[t.Optional[ssl.SSLContext], str]:
         """Load the pair as a server would; the second value says why it cannot be."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+        context.set_ciphers(served.ALL_CIPHERS)
         descriptors = []
         try:
             for name in (CERTIFICATE, PRIVATE_KEY):

@@ -86,8 +86,7 @@ class SmMain:
         self._environment = _environment(profile, context)
 
     def run(self, arguments: t.List[str], timeout: float, spare: Spare = tuple) -> Outcome:
-        """Run it with a time limit, at which the process group that it started is ended.
-        """
+        """Run it with a time limit, at which the process group that it started is ended."""
         return _run([self._path] + arguments, timeout, self._environment, self._context, spare)
 
     def rmi_pid(self, timeout: float = 30) -> t.Optional[int]:

@@ -121,6 +121,31 @@ def test_replace_sends_the_pair_and_what_the_host_cannot_read(act: t.Any) -> Non
     assert [line for line in NEW.key_lines() if line in str(result)] == []
 
 
+@pytest.mark.parametrize("nameless", [KeyError, OSError])
+def test_who_has_a_number_and_no_name_may_run_it(
+    act: t.Any, monkeypatch: pytest.MonkeyPatch, nameless: type[Exception]
+) -> None:
+    """As in the container of a pipeline."""
+    def getuser() -> str:
+        raise nameless("uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    action = act(sesam_cert_replace, **REPLACE)
+    calls = asked(action, replaced())
+    assert "failed" not in action.run()
+    assert calls[0]["module_args"]["order"]["run"]["by"].startswith("uid ")
+
+
+def test_what_the_host_refuses_is_among_the_findings(act: t.Any) -> None:
+    """Also when it had looked, and has told what it saw."""
+    action = act(sesam_cert_replace, **REPLACE)
+    told = {"id": "disk-space", "subject": "place", "level": "error", "message": "full.", "fix": "Free some."}
+    asked(action, {**replaced(), "action": "none", "refused": told})
+    result = action.run()
+    assert (result["failed"], result["findings"][0]) == (True, told)
+    assert result["msg"] == "Nothing was touched. disk-space: full. Free some."
+
+
 def test_each_task_has_an_id_of_its_own(act: t.Any) -> None:
     ids = set()
     for _turn in range(3):
