@@ -29,8 +29,7 @@ class ActionModule(_base.SesamAction):
 
     def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """One call on the host, which carries the pair and does the whole transaction."""
-        pair = _preflight.pair(self.read("certificate", options), self.read("private_key", options),
-                               self.read_if_given("chain", options), options["passphrase"])
+        pair = _preflight.pair(self.sources(options))
         with self.pipelining():
             self.refuse_to_expose_a_key(options)
             answer = self.ask_host(task_vars, **_order(pair), **{name: options[name] for name in _SENT_AS_GIVEN})

@@ -36,5 +36,5 @@ class ActionModule(_base.SesamAction):
             return None
         if match := _FINGERPRINT.fullmatch(options["wanted"]):
             return _verdict.Wanted(match.group(1).replace(":", "").lower())
-        chain = _preflight.certificates_alone(self.read("wanted", options), self.read_if_given("chain", options))
+        chain = _preflight.certificates_alone(self.sources(options, certificate="wanted"))
         return _verdict.Wanted(_certificates.fingerprint(chain[0]), chain)

@@ -17,7 +17,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _inputs, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils import _inputs, _preflight, _report
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 # The oldest version of cryptography that the collection is made for.
@@ -84,9 +84,11 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         """The content of an option that holds content or a path."""
         return _inputs.read(option, options[option], self._read_file)
 
-    def read_if_given(self, option: str, options: Options) -> _inputs.Input | None:
-        """The same for an option that may be absent."""
-        return self.read(option, options) if options[option] else None
+    def sources(self, options: Options, **renamed: str) -> _preflight.Sources:
+        """The inputs that hold a pair; C(renamed) says which option holds one that has not its name."""
+        names = {name: renamed.get(name, name) for name in ("certificate", "private_key", "chain", "pkcs12")}
+        inputs = {name: self.read(option, options) for name, option in names.items() if options.get(option)}
+        return _preflight.Sources(**inputs, passphrase=options.get("passphrase"))
 
     def _read_file(self, path: str) -> bytes:
         """A file of the controller; a vault-encrypted one is decrypted in memory, never on disk."""
@@ -94,6 +96,8 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             found = self._find_file(os.path.expanduser(path))
             if not os.path.isfile(found):
                 raise IsADirectoryError(f"{found} is no regular file")
+            if os.path.getsize(found) > _inputs.FILE_LIMIT:
+                raise _inputs.too_large(f"{found} has {os.path.getsize(found)} bytes.")
             content, _is_plain = self._loader._get_file_contents(found)
         except AnsibleError as exc:
             raise OSError(" ".join(str(exc).split())) from exc

@@ -13,8 +13,7 @@ import base64
 import datetime
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
-from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import printable
 
 try:
     from cryptography import x509
@@ -23,22 +22,6 @@ try:
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 except ImportError:  # _base tells it, before anything here is called.
     pass
-
-
-def load(source: Input) -> list[x509.Certificate]:
-    """The certificates of a PEM file, or the one of a DER file, in the order of the file.
-
-    :raises Refused: C(input-unrecognised), with the library's own words.
-    """
-    try:
-        # Text may begin with the digit 0, which is the byte 0x30 too.
-        if source.content[:1] == b"\x30" and b"-----BEGIN" not in source.content:
-            return [x509.load_der_x509_certificate(source.content)]
-        return x509.load_pem_x509_certificates(source.content)
-    except ValueError as exc:
-        raise Refused(Finding(
-            "input-unrecognised", "wanted", "error", f"{source.name} holds no certificate that can be read: {exc}.",
-            "Give a certificate in PEM; its text has the line BEGIN CERTIFICATE.")) from exc
 
 
 def from_base64(texts: t.Iterable[str]) -> list[x509.Certificate]:

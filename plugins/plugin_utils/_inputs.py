@@ -20,7 +20,8 @@ import typing as t
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 SIZE_LIMIT = 1 << 20
-_BOM = b"\xef\xbb\xbf"
+# Of a file, before it is read: encrypted with Ansible Vault, it is four times as large.
+FILE_LIMIT = 5 * SIZE_LIMIT
 _BEGIN = "-----BEGIN"
 # From this length on, a value in base64 alone that is no file may be a damaged key.
 _LONG = 64
@@ -92,11 +93,14 @@ def _bounded(found: Input) -> Input:
     if not found.content.strip():
         raise _refused("input-empty", f"{found.name} is empty.", "Give a file that holds what the option asks for.")
     if len(found.content) > SIZE_LIMIT:
-        raise _refused("input-too-large", f"{found.name} has {len(found.content)} bytes.",
-                       f"A certificate chain or a key has less than {SIZE_LIMIT} bytes: is it the right file?")
-    if _BEGIN.encode() not in found.content:
-        return found  # Binary perhaps, where CR LF may be two bytes of a number.
-    return Input(found.content.removeprefix(_BOM).replace(b"\r\n", b"\n"), found.name)
+        raise too_large(f"{found.name} has {len(found.content)} bytes.")
+    return found
+
+
+def too_large(message: str) -> Refused:
+    """The refusal of what is larger than any chain or key."""
+    return _refused("input-too-large", message,
+                    f"A certificate chain or a key has less than {SIZE_LIMIT} bytes: is it the right file?")
 
 
 def _neither(option: str) -> Refused:

@@ -2,28 +2,39 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private keys: read in any PEM form, written as unencrypted PKCS#8. Private to this collection."""
+"""Private keys: read in any form, written as unencrypted PKCS#8, and proved unchanged. Private to this collection."""
 
 from __future__ import annotations
 
-import re
+import base64
+import hashlib
 import typing as t
 
 from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
-from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
+from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _limits
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 except ImportError:  # _base tells it, before anything here is called.
     pass
 
 if t.TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-_BLOCK = re.compile(br"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+# Where the passphrase is stretched, and so costs as much work as its maker wished.
+_STRETCHED = (key_form.PKCS8_ENCRYPTED, key_form.OPENSSH)
 _ENCRYPTED = (key_form.PKCS8_ENCRYPTED, key_form.TRADITIONAL_ENCRYPTED)
+_COMMANDS = {
+    key_form.OPENSSH: "ssh-keygen -p -m PKCS8 -f KEY (on a copy of it)",
+    _contents.PKCS12: "openssl pkcs12 -in FILE -nodes -out PAIR.pem",
+}
+# Words of the library for what it does not know, which are no matter of the passphrase.
+_UNKNOWN = ("nknown", "not supported", "nsupported", "Need bcrypt")
+_COMMAND = "openssl pkcs8 -topk8 -in KEY -out NEW"
 
 
 class Pkcs8(t.NamedTuple):
@@ -34,45 +45,155 @@ class Pkcs8(t.NamedTuple):
     spki: bytes
 
 
-def to_pkcs8(source: Input, passphrase: str | None) -> Pkcs8:
+def to_pkcs8(encoded: _contents.EncodedKey, passphrase: str | None) -> Pkcs8:
     """Convert a private key to unencrypted PKCS#8 (RFC 5208, RFC 5958) and prove that it is still the same.
 
-    :raises Refused: C(key-count), C(key-passphrase-missing), C(key-passphrase-wrong), C(input-unrecognised).
+    :raises Refused: C(key-passphrase-missing), C(key-passphrase-wrong), C(key-broken), C(input-unrecognised),
+        C(input-too-large).
     """
-    blocks = [match.group(0) for match in _BLOCK.finditer(source.content)]
-    if len(blocks) > 1:
-        raise _refused("key-count", f"{source.name} holds {len(blocks)} private keys.",
-                       "Give a file with the one key that belongs to the certificate.")
-    form = key_form.of(source.content)
-    key = _load(blocks[0] if blocks else source.content, form, passphrase, source.name)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    spki = _spki(key)
-    if _spki(serialization.load_pem_private_key(pem, None)) != spki:
-        raise _refused("input-unrecognised", f"{source.name} is not the same key after its conversion to PKCS#8.",
-                       "This must not happen: nothing was touched; report it.")
-    return Pkcs8(pem.decode("ascii"), form, spki)
-
-
-def _load(content: bytes, form: str, passphrase: str | None, name: str) -> PrivateKeyTypes:
-    is_encrypted = form in _ENCRYPTED
-    if is_encrypted and passphrase is None:
-        raise _refused("key-passphrase-missing", f"{name} is encrypted ({form}), and no passphrase was given.",
-                       "Set the option passphrase (sesam_https_passphrase), best from a vault-encrypted variable.")
+    key = _load(encoded, passphrase)
+    if isinstance(key, rsa.RSAPrivateKey):
+        _prove_rsa(key, encoded.name)
     try:
-        return serialization.load_pem_private_key(
-            content, passphrase.encode("utf-8") if is_encrypted and passphrase is not None else None)
+        der = _as_der(key)
+        spki = _spki(key)
+        is_same = _spki(_load_der(der, None)) == spki
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        if is_encrypted:
-            raise _refused("key-passphrase-wrong", f"{name} ({form}) does not open with the passphrase given: {exc}",
-                           "Correct the option passphrase (sesam_https_passphrase).") from exc
-        raise _refused("input-unrecognised", f"{name} is {form} and cannot be read: {exc}",
-                       "Give a private key in PEM: PKCS#8, PKCS#1 or SEC1.") from exc
+        raise _unreadable(encoded, exc) from exc
+    if not is_same:
+        raise _refused("key-broken", f"{encoded.name} is not the same key after its conversion to PKCS#8.",
+                       "This must not happen: nothing was touched; report it.")
+    return Pkcs8(_to_pem(der), encoded.form, spki)
+
+
+def one_of(contents: _contents.Contents) -> _contents.EncodedKey:
+    """The one private key in an input.
+
+    :raises Refused: C(input-unrecognised) where there is none, C(key-count) where there are several.
+    """
+    if len(contents.keys) == 1:
+        return contents.keys[0]
+    if contents.keys:
+        raise _refused("key-count", f"{contents.name} holds {len(contents.keys)} private keys.",
+                       "Give a file with the one key that belongs to the certificate.")
+    raise _refused("input-unrecognised", f"{contents.name} holds no private key: it is {contents.in_words()}.",
+                   "Give the private key from which the certificate was requested.")
+
+
+def fingerprint(spki: bytes) -> str:
+    """The SHA-256 hash of a SubjectPublicKeyInfo in lower case hexadecimal: the name of a key pair."""
+    return hashlib.sha256(spki).hexdigest()
+
+
+def _load(encoded: _contents.EncodedKey, passphrase: str | None) -> PrivateKeyTypes:
+    secret = passphrase.encode("utf-8") if passphrase else None
+    if encoded.form in _ENCRYPTED and secret is None:
+        raise _missing(encoded)
+    try:
+        if encoded.form in _STRETCHED:
+            (der,) = _limits.bounded(lambda: [_as_der(_load_stretched(encoded, secret))])
+            return _load_der(der, None)
+        if encoded.form == key_form.TRADITIONAL_ENCRYPTED:
+            return _load_traditional(encoded, t.cast(bytes, secret))
+        return _load_der(encoded.content, None)
+    except _limits.TooMuch:
+        raise _contents.too_much(encoded.name, encoded.form, _command(encoded)) from None
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise _unopened(encoded, secret, exc) from exc
+
+
+def _load_der(content: bytes, secret: bytes | None) -> PrivateKeyTypes:
+    # Without the library's own check of RSA: it proves primes, which takes 0.3 s for 4096 bits and 4 s for 8192.
+    return serialization.load_der_private_key(content, secret, unsafe_skip_rsa_key_validation=True)
+
+
+def _load_stretched(encoded: _contents.EncodedKey, secret: bytes | None) -> PrivateKeyTypes:
+    if encoded.form == key_form.OPENSSH:
+        return t.cast("PrivateKeyTypes", serialization.load_ssh_private_key(
+            encoded.content, secret, unsafe_skip_rsa_key_validation=True))
+    return _load_der(encoded.content, secret)
+
+
+def _as_der(key: PrivateKeyTypes) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def _load_traditional(encoded: _contents.EncodedKey, secret: bytes) -> PrivateKeyTypes:
+    """A key with the headers Proc-Type and DEK-Info (RFC 1421, 4.6.1)."""
+    if b"AES-192-CBC," in encoded.content:  # The one of OpenSSL's AES ciphers that the library does not know.
+        return _load_der(_decrypt_aes_192(encoded.content, secret), None)
+    return serialization.load_pem_private_key(encoded.content, secret, unsafe_skip_rsa_key_validation=True)
+
+
+def _decrypt_aes_192(pem: bytes, secret: bytes) -> bytes:
+    """The DER in a traditional block: its key is MD5 of passphrase and salt, the salt half of the IV."""
+    headers, _blank, body = pem.partition(b"\n\n")
+    iv = bytes.fromhex(headers.rpartition(b"AES-192-CBC,")[2].split()[0].decode("ascii"))
+    stretched = first = hashlib.md5(secret + iv[:8], usedforsecurity=False).digest()
+    stretched += hashlib.md5(first + secret + iv[:8], usedforsecurity=False).digest()
+    decryptor = Cipher(algorithms.AES(stretched[:24]), modes.CBC(iv)).decryptor()
+    padded = decryptor.update(base64.b64decode(body.partition(b"-----END")[0])) + decryptor.finalize()
+    if not 1 <= padded[-1] <= 16:
+        raise ValueError("Incorrect password, could not decrypt key")
+    return padded[: -padded[-1]]
+
+
+def _prove_rsa(key: rsa.RSAPrivateKey, name: str) -> None:
+    """Refuse an RSA key whose numbers do not belong together (RFC 8017, 3.2): a server would start with it and fail."""
+    if key.key_size > 16384:
+        raise _refused("input-too-large", f"{name} is an RSA key of {key.key_size} bits, which no TLS library uses.",
+                       "Give a key of 2048 to 8192 bits.")
+    numbers = key.private_numbers()
+    p, q, d, e = numbers.p, numbers.q, numbers.d, numbers.public_numbers.e
+    is_whole = min(p, q) > 1 and all((
+        p * q == numbers.public_numbers.n, d * e % (p - 1) == 1, d * e % (q - 1) == 1,
+        numbers.dmp1 == d % (p - 1), numbers.dmq1 == d % (q - 1), numbers.iqmp * q % p == 1,
+    ))
+    if not is_whole:
+        raise _refused("key-broken", f"{name} is an RSA key whose numbers do not belong together.",
+                       "The file is damaged: get the key once more.")
+
+
+def _unopened(encoded: _contents.EncodedKey, secret: bytes | None, exc: Exception) -> Refused:
+    """Why a key was not opened; whether a passphrase is needed, the OpenSSH form alone tells by this way."""
+    words = str(exc)
+    if encoded.form == key_form.OPENSSH and secret is None and "password" in words.lower():
+        return _missing(encoded)
+    is_unknown = isinstance(exc, UnsupportedAlgorithm) or any(word in words for word in _UNKNOWN)
+    if encoded.form not in (*_ENCRYPTED, key_form.OPENSSH) or secret is None or is_unknown:
+        return _unreadable(encoded, exc)
+    return _refused("key-passphrase-wrong", f"{encoded.name} ({encoded.form}) does not open with the passphrase given: "
+                    f"{_sentence(exc)}", _contents.CORRECT_PASSPHRASE)
+
+
+def _missing(encoded: _contents.EncodedKey) -> Refused:
+    return _refused("key-passphrase-missing", f"{encoded.name} is encrypted ({encoded.form}), and no passphrase was "
+                    "given.", _contents.SET_PASSPHRASE)
+
+
+def _unreadable(encoded: _contents.EncodedKey, exc: Exception) -> Refused:
+    return _refused("input-unrecognised", f"{encoded.name} is {encoded.form} and cannot be read: {_sentence(exc)}",
+                    f"Get the key once more, or convert it by hand: {_command(encoded)}")
+
+
+def _command(encoded: _contents.EncodedKey) -> str:
+    return _COMMANDS.get(encoded.form, _COMMAND)
+
+
+def _sentence(exc: Exception) -> str:
+    return printable(str(exc))[:300].rstrip(".") + "."
 
 
 def _spki(key: PrivateKeyTypes) -> bytes:
     return key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _to_pem(der: bytes) -> str:
+    text = base64.b64encode(der).decode("ascii")
+    lines = [text[begin : begin + 64] for begin in range(0, len(text), 64)]
+    return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
 
 
 def _refused(id: str, message: str, fix: str) -> Refused:

@@ -13,6 +13,8 @@ import binascii
 import re
 import typing as t
 
+from . import der
+
 PKCS8 = "PKCS#8"
 PKCS8_ENCRYPTED = "encrypted PKCS#8"
 PKCS1 = "PKCS#1"
@@ -24,7 +26,6 @@ NONE = "no private key"
 
 _BLOCK = re.compile(
     br"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[ \t]*\r?\n(.*?)-----END \1-----", re.DOTALL)
-_SEQUENCE, _INTEGER, _OCTETS = 0x30, 0x02, 0x04
 
 
 def of(content: bytes) -> str:
@@ -51,43 +52,27 @@ def of(content: bytes) -> str:
     return form
 
 
-def of_der(der: bytes) -> str:
+def of_der(content: bytes) -> str:
     """Name the form of a private key in DER, by the kinds of its first members."""
-    outer = _element(der, 0)
-    if outer is None or outer[0] != _SEQUENCE:
+    outer = der.element(content, 0)
+    if outer is None or outer[0] != der.SEQUENCE:
         return NONE
     tags: t.List[int] = []
     position, end = outer[1], outer[2]
     while position < end and len(tags) < 9:
-        element = _element(der, position)
+        element = der.element(content, position)
         if element is None:
             return NONE
         tags.append(element[0])
         position = element[2]
-    if tags[:3] == [_INTEGER, _SEQUENCE, _OCTETS]:
+    if tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTETS]:
         return PKCS8
-    if tags == [_SEQUENCE, _OCTETS]:
+    if tags == [der.SEQUENCE, der.OCTETS]:
         return PKCS8_ENCRYPTED
-    if tags == [_INTEGER] * 9:
+    if tags == [der.INTEGER] * 9:
         return PKCS1
-    if tags == [_INTEGER] * 6:
+    if tags == [der.INTEGER] * 6:
         return DSA
-    if tags[:2] == [_INTEGER, _OCTETS]:
+    if tags[:2] == [der.INTEGER, der.OCTETS]:
         return SEC1
     return NONE
-
-
-def _element(der: bytes, position: int) -> t.Optional[t.Tuple[int, int, int]]:
-    """Tag, start and end of the contents of the element at a position; None when it does not fit."""
-    if position + 2 > len(der):
-        return None
-    tag, length, start = der[position], der[position + 1], position + 2
-    if length & 0x80:
-        size = length & 0x7F
-        if not 1 <= size <= 4:
-            return None
-        length = int.from_bytes(der[start:start + size], "big")
-        start += size
-    if start + length > len(der):
-        return None
-    return tag, start, start + length

@@ -11,7 +11,6 @@ import typing as t
 
 import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
-from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from unit import pki
@@ -22,10 +21,6 @@ MIDDLE = pki.make_ca("Middle", issuer=ROOT)
 LEAF = pki.make("leaf.example", issuer=MIDDLE)
 # The same names, and other keys: after a CA was renewed.
 TWIN = pki.make_ca("Middle", issuer=pki.make_ca("Root"))
-
-
-def load(content: bytes) -> list[t.Any]:
-    return _certificates.load(Input(content, "certificate (a.crt)"))
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -56,29 +51,6 @@ def test_order_knows_one_certificate_once() -> None:
 def test_the_leaf_that_is_meant_comes_first() -> None:
     chain, left = _certificates.in_order(LEAF.chain, MIDDLE.certificate)
     assert (chain, left) == (MIDDLE.chain, [LEAF.certificate])
-
-
-def test_load_pem_and_der() -> None:
-    assert load(LEAF.pem) == LEAF.chain
-    assert load(LEAF.der) == [LEAF.certificate]
-    assert load(b"subject=CN = leaf\n\n" + LEAF.pem.replace(b"-----BEGIN", b"\n1 s:CN = x\n-----BEGIN")) == LEAF.chain
-    assert load(LEAF.key_pem + LEAF.pem) == LEAF.chain
-
-
-def test_load_pem_after_text_that_begins_with_a_zero() -> None:
-    """The digit 0 is the byte with which a SEQUENCE begins."""
-    assert load(b"0 s:CN = leaf.example\n  i:CN = Middle\n" + LEAF.pem) == LEAF.chain
-
-
-@pytest.mark.parametrize("content", [
-    b"text", LEAF.key_pem, LEAF.der[:-1], b"\x30\x02\x05\x00",
-    b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    LEAF.pem + b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
-])
-def test_load_refuses(refused: Refused, content: bytes) -> None:
-    text = refused(lambda: load(content))
-    assert text.startswith("wanted error input-unrecognised: certificate (a.crt) holds no certificate that can be")
-    assert [line for line in LEAF.key_lines() if line in text] == []
 
 
 def test_from_base64_ends_at_what_cannot_be_parsed() -> None:

@@ -74,17 +74,8 @@ def test_too_large(refused: Refused) -> None:
     assert "input-too-large" in refused(lambda: read("-----BEGIN" + "x" * _inputs.SIZE_LIMIT))
 
 
-@pytest.mark.parametrize("content", [
-    b"\xef\xbb\xbf-----BEGIN\nx\n", b"-----BEGIN\r\nx\r\n", b"\xef\xbb\xbf-----BEGIN\r\nx\r\n",
-])
-def test_bom_and_crlf_are_taken_away(content: bytes) -> None:
-    assert read("a.key", content).content == b"-----BEGIN\nx\n"
-    assert read(content.decode()).content == b"-----BEGIN\nx\n"
-
-
 @pytest.mark.parametrize("content", [DER, b"\x30\x04\x0d\x0a\x0d\x0a"])
 def test_binary_content_is_kept_byte_by_byte(content: bytes) -> None:
-    """CR LF is two bytes of a number there, and no end of a line."""
     assert read("a.der", content).content == content
     assert read(base64.b64encode(content).decode()).content == content
 

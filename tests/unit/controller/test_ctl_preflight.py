@@ -19,8 +19,9 @@ LEAF = pki.make("leaf.example", issuer=CA)
 
 
 def check(certificate: bytes, key: bytes, chain: bytes | None = None) -> _preflight.WantedPair:
-    return _preflight.pair(Input(certificate, "certificate (a.crt)"), Input(key, "private_key (a.key)"),
-                           Input(chain, "chain (b.crt)") if chain else None, None)
+    return _preflight.pair(_preflight.Sources(
+        certificate=Input(certificate, "certificate (a.crt)"), private_key=Input(key, "private_key (a.key)"),
+        chain=Input(chain, "chain (b.crt)") if chain else None))
 
 
 def pem(*pairs: pki.Pair) -> bytes:
@@ -62,7 +63,7 @@ def same_modulus(exponent: int) -> pki.Pair:
 def test_a_key_that_does_not_belong(refused: Refused, certificate: pki.Pair, key: pki.Key) -> None:
     text = refused(lambda: check(certificate.pem, pki.key_bytes(key)))
     assert text.startswith("wanted error pair-mismatch: The private key in private_key (a.key) does not belong to the "
-                           "certificate in certificate (a.crt): CN=")
+                           "certificate: CN=")
 
 
 def test_the_same_modulus_and_exponent_belong() -> None:
@@ -101,6 +102,6 @@ def test_one_file_with_everything() -> None:
 
 
 def test_where_no_key_is_at_hand() -> None:
-    given = Input(pem(CA, LEAF), "wanted")
-    assert _preflight.certificates_alone(given, None) == LEAF.chain
-    assert _preflight.certificates_alone(Input(pem(LEAF), "wanted"), Input(pem(CA), "chain")) == LEAF.chain
+    together = _preflight.Sources(certificate=Input(pem(CA, LEAF), "wanted"))
+    apart = _preflight.Sources(certificate=Input(pem(LEAF), "wanted"), chain=Input(pem(CA), "chain"))
+    assert _preflight.certificates_alone(together) == LEAF.chain == _preflight.certificates_alone(apart)
