@@ -8,7 +8,7 @@ export MAKEFILE_PATH := $(MAKEFILE_LIST)
 
 workbench = @sh "$$(dirname -- "$${MAKEFILE_PATH\# }")/tests/workbench/run"
 
-.PHONY: help demo test lint sanity bench build clean
+.PHONY: help demo test lint sanity bench docs build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' "$${MAKEFILE_PATH# }"
@@ -27,6 +27,9 @@ sanity: ## ansible-test sanity with the newest ansible-core, and with 2.16 for P
 
 bench: ## downtime, and a fleet in sync against ping (root and sshd are needed)
 	$(workbench) bench $(ARGS)
+
+docs: ## the pages that are made from the code: docs/findings.md
+	$(workbench) docs
 
 build: ## the tarball of the collection, in build/
 	$(workbench) build

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import os
 import socket
@@ -13,37 +14,93 @@ import typing as t
 import uuid
 
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates, _preflight, _report, _verdict
+from ansible_collections.sep.sesam.plugins.plugin_utils import (
+    _answers,
+    _base,
+    _catalogue,
+    _certificates,
+    _checks,
+    _findings,
+    _inputs,
+    _preflight,
+    _report,
+    _verdict,
+)
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 _SENT_AS_GIVEN = ("log_check", "start_timeout", "stop_timeout", "lock_timeout", "keep_backups", "owner", "group",
                   "start_stopped")
 _RETURNED_AS_ANSWERED = ("changed", "action", "recovered", "steps", "downtime", "backup", "log_line")
 _PLACING = ("replaced", "placed")
+# Findings that come of a comparison with what is on the host.
+_COMPARED = ("key-reused", "older-than-served")
 
 
 class ActionModule(_base.SesamAction):
     """Replace the certificate of a host."""
 
     ARGUMENTS = _arguments.REPLACE
+    RULES = _arguments.REPLACE_RULES
+    FLAGS = _arguments.REPLACE_FLAGS
 
     def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """One call on the host, which carries the pair and does the whole transaction."""
-        pair = _preflight.pair(self.sources(options))
+        policy = self.policy(options, task_vars)
+        pair = self._pair(options, task_vars).checked(policy)
+        self._compare_first(pair, policy, task_vars)
         with self.pipelining():
-            self.refuse_to_expose_a_key(options)
-            answer = self.ask_host(task_vars, **_order(pair), **{name: options[name] for name in _SENT_AS_GIVEN})
-        return self._result(answer, pair)
+            if isinstance(pair, _preflight.WantedPair):
+                self.refuse_to_expose_a_key(options)
+            answer = self.ask_host(task_vars, order=_order(pair, policy, _key_on_host(options)), **_pem(pair),
+                                   **{name: options[name] for name in _SENT_AS_GIVEN})
+        return self._result(answer, pair, policy)
 
-    def _result(self, answer: _base.Result, pair: _preflight.WantedPair) -> _base.Result:
+    def _pair(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _preflight.WantedChain:
+        """The pair, or its certificates alone where the host has the key."""
+        if not options["pending"] and not options["remote_src"]:
+            return _preflight.pair(self.sources(options))
+        sources = self.sources({**options, "private_key": None})
+        if options["remote_src"] and not _inputs.is_content(options["certificate"]):
+            sources = dataclasses.replace(sources, certificate=self._fetched(options["certificate"], task_vars))
+        return _preflight.certificates_alone(sources)
+
+    def _fetched(self, path: str, task_vars: dict[str, t.Any]) -> _inputs.Input:
+        """The certificates in a file of the host, which parses none."""
+        answer = self.ask_host(task_vars, "sesam_selfsigned", certificate_path=path, private_key_path=path,
+                               order={"verb": "look"})
+        if answer["refused"]:
+            raise Refused(Finding(**answer["refused"]))
+        chain = _certificates.from_base64(answer["certificate"]["chain"])
+        if not chain:
+            raise Refused(_catalogue.finding(
+                "input-unrecognised", "wanted", f"{path} on the host holds no certificate in PEM"
+                f" ({answer['certificate']['reason'] or answer['certificate']['status']}).",
+                fix="Correct the path; with remote_src it is one on the host."))
+        return _inputs.Input(_certificates.to_pem(chain).encode("ascii"), f"certificate ({path} on the host)")
+
+    def _compare_first(self, pair: _preflight.WantedChain, policy: _preflight.Policy,
+                       task_vars: dict[str, t.Any]) -> None:
+        """Look first at what is there, at the price of a call more, where that may forbid the replacement.
+
+        :raises Refused: a finding is an error whose level was raised to one.
+        """
+        if not any(policy.levels.get(id) == "error" for id in _COMPARED):
+            return
+        seen = _verdict.Seen.of(self.ask_host(task_vars, "sesam_cert_resolve"))
+        findings = policy.weighed(_comparison(pair, seen)) if seen.answer.get("installation") else []
+        if _findings.errors(findings):
+            raise Refused(*findings)
+
+    def _result(self, answer: _base.Result, pair: _preflight.WantedChain, policy: _preflight.Policy) -> _base.Result:
         if "after" not in answer:
             raise Refused(Finding(**answer["refused"]))
         wanted = _verdict.Wanted(_certificates.fingerprint(pair.leaf), pair.chain)
         before, after = _verdict.Seen.of(answer["before"]), _verdict.Seen.of(answer["after"])
-        verdict = _verdict.judge(after, wanted)
+        verdict = _verdict.judge(after, wanted, policy)
         result = {name: answer[name] for name in _RETURNED_AS_ANSWERED}
-        refused = [Finding(**answer["refused"])] if answer["refused"] else []
-        noticed = [*refused, *pair.findings, *(Finding(**finding) for finding in answer["findings"])]
+        refused = [_with_both_names(Finding(**answer["refused"]), pair, before)] if answer["refused"] else []
+        noticed = [*refused, *pair.findings, *(Finding(**finding) for finding in answer["findings"]),
+                   *policy.weighed(_comparison(pair, before))]
         result.update(state=verdict.state, repair=verdict.repair,
                       findings=_report.findings_as_data([*noticed, *verdict.findings]))
         if self._task.diff:
@@ -55,28 +112,51 @@ class ActionModule(_base.SesamAction):
             return dict(result, failed=True, failed_step=answer["failure"]["step"],
                         msg=_report.failure(answer, before, after))
         return dict(result, certificate=_certificates.facts(pair.leaf),
-                    before=_report.situation(before, _verdict.judge(before, wanted)),
+                    before=_report.situation(before, _verdict.judge(before, wanted, policy)),
                     after=_report.situation(after, verdict))
 
     def _diff(self, answer: _base.Result, before: _verdict.Seen, after: _verdict.Seen,
-              pair: _preflight.WantedPair) -> dict[str, str]:
+              pair: _preflight.WantedChain) -> dict[str, str]:
         would_place = self._task.check_mode and answer["action"] in _PLACING
         return _report.difference(
             before, _report.pair_in_words(pair.chain, "PKCS#8", "0600") if would_place
             else _report.on_disk_in_words(after))
 
 
-def _order(pair: _preflight.WantedPair) -> dict[str, t.Any]:
-    """What the host needs of a pair: it parses no certificate, so it gets the dates as numbers."""
+def _pem(pair: _preflight.WantedChain) -> dict[str, t.Any]:
+    """The pair itself; no key where the host has it."""
+    return {"certificate": _certificates.to_pem(pair.chain),
+            "private_key": pair.private_key.pem if isinstance(pair, _preflight.WantedPair) else None}
+
+
+def _order(pair: _preflight.WantedChain, policy: _preflight.Policy, key_on_host: str | None) -> dict[str, t.Any]:
+    """What the host needs besides: it parses no certificate, so it gets the dates as numbers."""
     return {
-        "certificate": _certificates.to_pem(pair.chain),
-        "private_key": pair.private_key.pem,
-        "order": {
-            "run": {"id": uuid.uuid4().hex, "by": f"{_user()}@{socket.gethostname()}"},
-            "not_before": pair.leaf.not_valid_before_utc.timestamp(),
-            "not_after": pair.leaf.not_valid_after_utc.timestamp(),
-        },
+        "run": {"id": uuid.uuid4().hex, "by": f"{_user()}@{socket.gethostname()}"},
+        "not_before": pair.leaf.not_valid_before_utc.timestamp(),
+        "not_after": pair.leaf.not_valid_after_utc.timestamp(),
+        "private_key_on_host": key_on_host,
+        "levels": dict(policy.levels),
     }
+
+
+def _key_on_host(options: _base.Options) -> str | None:
+    if options["pending"]:
+        return "pending"
+    return t.cast(str, options["private_key"]) if options["remote_src"] else None
+
+
+def _comparison(pair: _preflight.WantedChain, seen: _verdict.Seen) -> list[Finding]:
+    """The new certificate against what is there now."""
+    return _checks.of_replacement(pair.leaf, on_disk=seen.on_disk[0] if seen.on_disk else None,
+                                  served=seen.served[0] if seen.served else None)
+
+
+def _with_both_names(refused: Finding, pair: _preflight.WantedChain, seen: _verdict.Seen) -> Finding:
+    """The host knows no names: whose the certificate is, and whose the request, is told here."""
+    if refused.id != "pair-mismatch" or seen.request is None:
+        return refused
+    return _answers.explain_foreign(pair.leaf, seen.request)
 
 
 def _user() -> str:

@@ -6,11 +6,22 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import re
 import typing as t
 
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates, _preflight, _report, _verdict
+from ansible_collections.sep.sesam.plugins.plugin_utils import (
+    _answers,
+    _base,
+    _catalogue,
+    _certificates,
+    _contents,
+    _preflight,
+    _report,
+    _verdict,
+)
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 # Bare, with colons, or as openssl and ssh print it: "sha256 Fingerprint=AA:BB:...".
@@ -24,17 +35,62 @@ class ActionModule(_base.SesamAction):
 
     def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """One call on the host, which changes nothing."""
-        wanted = self._wanted(options)
+        policy = self.policy(options, task_vars)
+        fingerprint = _FINGERPRINT.fullmatch(options["wanted"] or "")
+        find_wanted = self._finder(options) if options["wanted"] is not None and not fingerprint else None
         answer = self.ask_host(task_vars)
         if answer["refused"]:
             raise Refused(Finding(**answer["refused"]))
         seen = _verdict.Seen.of(answer)
-        return dict(_report.situation(seen, _verdict.judge(seen, wanted)), changed=False)
+        found = find_wanted(seen) if find_wanted else None
+        wanted = _verdict.Wanted(fingerprint.group(1).replace(":", "").lower()) if fingerprint else None
+        if found:
+            wanted = _verdict.Wanted(_certificates.fingerprint(found.chain[0]), found.chain)
+        result = dict(_report.situation(seen, _verdict.judge(seen, wanted, policy)), changed=False)
+        if find_wanted:
+            result["wanted"] = _in_words(found, seen) if found else None
+        if "on_disk" in result:
+            result["on_disk"]["certificate"]["pem"] = _certificates.to_pem(seen.on_disk)
+        return result
 
-    def _wanted(self, options: _base.Options) -> _verdict.Wanted | None:
-        if not options["wanted"]:
-            return None
-        if match := _FINGERPRINT.fullmatch(options["wanted"]):
-            return _verdict.Wanted(match.group(1).replace(":", "").lower())
-        chain = _preflight.certificates_alone(self.sources(options, certificate="wanted"))
-        return _verdict.Wanted(_certificates.fingerprint(chain[0]), chain)
+    def _finder(self, options: _base.Options) -> t.Callable[[_verdict.Seen], _answers.Answer | None]:
+        """How the wanted certificate is found, all files read: before the host is asked, so that none is in vain."""
+        folder = self.folder("wanted", options)
+        if folder:
+            offered = self._offered(folder)
+            chain = self.read_if_given("chain", options)
+            further = _contents.certificates_of(chain).certificates if chain else []
+            return lambda seen: _picked(offered, further, seen)
+        sources = self.sources(options, certificate="wanted")
+        if sources.certificate is None:
+            raise Refused(_catalogue.finding(
+                "input-empty", "wanted", "No certificate is wanted: the option wanted is empty.",
+                fix="Set sesam_https_certificate or sesam_https_pkcs12; or leave out the option, to look alone."))
+        wanted = _preflight.certificates_alone(sources).chain
+        found = _answers.Answer(wanted, sources.certificate.name, _certificates.spki(wanted[0]))
+        return lambda _seen: found
+
+    def _offered(self, folder: str) -> list[_answers.Offered]:
+        """Every certificate in a folder; what is none, such as a letter of the CA, is passed over."""
+        offered = []
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(folder, name)
+            try:
+                found = _contents.of(self.read_path("wanted", path)).certificates if os.path.isfile(path) else []
+            except Refused:
+                continue
+            offered += [_answers.Offered(certificate, path) for certificate in found]
+        return offered
+
+
+def _picked(offered: list[_answers.Offered], further: list[t.Any], seen: _verdict.Seen) -> _answers.Answer | None:
+    """Of all that a CA has sent, that for the pending key, else that for the key in place."""
+    keys = seen.keys()
+    now = datetime.datetime.fromtimestamp(seen.answer["clock"], datetime.timezone.utc) if keys else None
+    return _answers.pick(offered, keys, now, further) if now else None
+
+
+def _in_words(found: _answers.Answer, seen: _verdict.Seen) -> dict[str, t.Any]:
+    key = {seen.spki_in_place(): "in_place", seen.pending_spki(): "pending"}.get(found.spki, "none")
+    return {"certificate": _certificates.facts(found.chain[0]), "source": found.source, "key": key,
+            "pem": _certificates.to_pem(found.chain)}

@@ -11,6 +11,10 @@ documentation fragment C(installation). Runs on the host too, so it is Python 3.
 import typing as t
 
 Arguments = t.Dict[str, t.Dict[str, t.Any]]
+# What AnsibleModule is to know about options together.
+Rules = t.Dict[str, t.Any]
+# For an option that is true or false, those that make no sense where it is true.
+Flags = t.Dict[str, t.List[str]]
 
 INSTALLATION: Arguments = {
     "sesam2000_ini": {"type": "path", "default": "/etc/sesam2000.ini"},
@@ -21,27 +25,103 @@ INSTALLATION: Arguments = {
     "log_file": {"type": "path"},
 }
 
-# An option is a secret when it *can* hold the text of a key: a certificate file may carry one.
+# What a pair is made of. An option is a secret when it *can* hold the text of a key: a certificate file may carry one.
+_PAIR: Arguments = {
+    "certificate": {"type": "str", "no_log": True},
+    "private_key": {"type": "str", "no_log": True},
+    "chain": {"type": "str", "no_log": True},
+    "pkcs12": {"type": "str", "no_log": True},
+    "passphrase": {"type": "str", "no_log": True},
+}
+
+# What is checked besides, of the pair that is wanted and of the one in place.
+_CHECKS: Arguments = {
+    "names": {"type": "list", "elements": "str"},
+    "ca_bundle": {"type": "str", "no_log": True},
+    "expiring_days": {"type": "int", "default": 30},
+    "levels": {"type": "dict", "default": {}},
+}
+
+# Of files that are written on the host.
+_FILES: Arguments = {
+    "backup": {"type": "bool", "default": False},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+}
+
+_EXPOSURE: Arguments = {
+    "allow_key_exposure": {"type": "bool", "default": False},
+    "order": {"type": "dict"},
+}
+
 RESOLVE: Arguments = dict(
     INSTALLATION,
     wanted={"type": "str", "no_log": True},
-    chain={"type": "str", "no_log": True},
+    chain=_PAIR["chain"],
+    passphrase=_PAIR["passphrase"],
+    **_CHECKS,
 )
 
 REPLACE: Arguments = dict(
     INSTALLATION,
-    certificate={"type": "str", "required": True, "no_log": True},
-    private_key={"type": "str", "required": True, "no_log": True},
-    chain={"type": "str", "no_log": True},
-    passphrase={"type": "str", "no_log": True},
+    pending={"type": "bool", "default": False},
+    remote_src={"type": "bool", "default": False},
     log_check={"type": "str", "default": "required", "choices": ["required", "warn", "off"]},
     start_timeout={"type": "int", "default": 120},
     stop_timeout={"type": "int", "default": 120},
     lock_timeout={"type": "int", "default": 300},
     keep_backups={"type": "int", "default": 5},
-    owner={"type": "str"},
-    group={"type": "str"},
+    owner=_FILES["owner"],
+    group=_FILES["group"],
     start_stopped={"type": "bool", "default": False},
-    allow_key_exposure={"type": "bool", "default": False},
-    order={"type": "dict"},
+    **_PAIR, **_CHECKS, **_EXPOSURE,
 )
+REPLACE_RULES: Rules = {
+    "required_one_of": [["certificate", "pkcs12"]],
+    "mutually_exclusive": [["certificate", "pkcs12"], ["private_key", "pkcs12"]],
+    "required_if": [["remote_src", True, ["certificate", "private_key"]]],
+}
+# AnsibleModule does not know what a flag excludes: one that is false is there too.
+REPLACE_FLAGS: Flags = {"pending": ["private_key", "pkcs12", "remote_src"], "remote_src": ["pkcs12"]}
+
+CONVERT: Arguments = dict(
+    _PAIR,
+    src={"type": "path"},
+    dest={"type": "path"},
+    mode={"type": "raw", "default": "0600"},
+    **_FILES, **_EXPOSURE,
+)
+CONVERT_RULES: Rules = {
+    "required_one_of": [["private_key", "pkcs12", "certificate", "src"]],
+    "mutually_exclusive": [["src", name] for name in ("private_key", "pkcs12", "certificate", "chain")],
+    "required_together": [["src", "dest"]],
+}
+
+SELFSIGNED: Arguments = dict(
+    INSTALLATION,
+    names={"type": "list", "elements": "str"},
+    subject={"type": "raw"},
+    key_type={"type": "str", "default": "RSA", "choices": ["RSA", "EC"]},
+    key_size={"type": "int", "default": 4096},
+    curve={"type": "str", "default": "secp256r1", "choices": ["secp256r1", "secp384r1", "secp521r1"]},
+    days={"type": "int", "default": 365},
+    renew_before={"type": "str", "default": "30d"},
+    keep_key={"type": "bool", "default": False},
+    current={"type": "str", "no_log": True},
+    certificate_path={"type": "path"},
+    private_key_path={"type": "path"},
+    csr_path={"type": "path"},
+    csr_from_certificate={"type": "bool", "default": False},
+    pending={"type": "bool", "default": False},
+    key_from={"type": "str", "default": "host", "choices": ["host", "controller"]},
+    renew_key={"type": "bool", "default": False},
+    csr_folder={"type": "str"},
+    **_FILES, **_EXPOSURE,
+)
+SELFSIGNED_RULES: Rules = {
+    "mutually_exclusive": [["current", "certificate_path"], ["current", "csr_path"]],
+    "required_if": [["csr_from_certificate", True, ["certificate_path", "csr_path"]],
+                    ["pending", False, ["current", "private_key_path"], True]],
+    "required_by": {"certificate_path": "private_key_path", "csr_path": "private_key_path"},
+}
+SELFSIGNED_FLAGS: Flags = {"pending": ["current", "certificate_path", "private_key_path", "csr_path"]}

@@ -21,34 +21,52 @@ description:
     files, a restart when only the process is old.
   - One call on the host does it all, so that a controller that dies, or a connection that drops, between stop and
     start does no harm. The host finishes what it has begun.
-  - The key may have any PEM form (PKCS#8, PKCS#1, SEC1, with or without a passphrase). It is converted on the
-    controller to unencrypted PKCS#8, the only form that the server reads, and proved to be the same key.
-  - Unreadable files, a key that does not belong to the certificate, a missing passphrase and a certificate that is
-    not valid by the host's clock are refused before C(rmi) is touched.
+  - The pair may come in any container, PEM, DER, PKCS#12 or PKCS#7, its key in any form, with or without a passphrase.
+    It is converted on the controller to unencrypted PKCS#8, the only form that the server reads, and proved to be the
+    same key. Or the key is on the host already; then it stays there (O(pending), O(remote_src)).
+  - What cannot end well is refused before C(rmi) is touched, with all of its reasons. A key that does not belong, a
+    certificate for other names, expired, of a CA, without a SAN, with a weak key or signature, and more; see
+    C(docs/findings.md) of the collection.
   - A C(rmi) that was stopped stays stopped; see O(start_stopped).
 options:
   certificate:
     description:
-      - The certificate, with its chain if it has one, in any order.
-      - The path of a PEM file on the controller, or its content.
+      - The certificate, with its chain if it has one, in any order. It may carry the key too.
+      - The path of a file on the controller, or its content; binary content is given as base64.
       - A file is found like those of M(ansible.builtin.copy), else relative to where the command is run. It may be
         encrypted with Ansible Vault.
+      - One of O(certificate) and O(pkcs12) is required.
     type: str
-    required: true
   private_key:
     description:
       - The private key, as the path of a file on the controller or as its content. Best a file that is encrypted with
         Ansible Vault; it is decrypted in memory.
+      - Without it, the key is in O(certificate) or O(pkcs12), or on the host.
     type: str
-    required: true
   chain:
     description:
       - Further certificates of the chain, if they are not in the same file as the certificate. Path or content.
     type: str
+  pkcs12:
+    description:
+      - A PKCS#12 (C(.pfx), C(.p12)) with key, certificate and chain. Path or content.
+    type: str
   passphrase:
     description:
-      - The passphrase of the private key. It never leaves the controller.
+      - The passphrase of the private key or container. It never leaves the controller.
     type: str
+  pending:
+    description:
+      - Take the private key of the request that M(sep.sesam.sesam_selfsigned) has made on the host. Only a certificate
+        for this very key is accepted. The request is forgotten when the certificate is in place.
+    type: bool
+    default: false
+  remote_src:
+    description:
+      - O(certificate) and O(private_key) are absolute paths on the host, where another program has put the pair. The
+        certificate may be content, too. The key has to be unencrypted PKCS#8, PKCS#1 or SEC1.
+    type: bool
+    default: false
   log_check:
     description:
       - What to do when the log of this start does not name the certificate in place within ten seconds.
@@ -92,19 +110,9 @@ options:
       - Start a C(rmi) that is found stopped. Without it, the files are put in place and it stays stopped.
     type: bool
     default: false
-  allow_key_exposure:
-    description:
-      - Send the private key although Ansible would write it to a temporary file on the host (connections that cannot
-        be pipelined, become method C(su), E(ANSIBLE_KEEP_REMOTE_FILES)) or might print it (E(ANSIBLE_DEBUG)).
-      - Without it, the task refuses to do so. Pipelining is switched on for this task in any case.
-    type: bool
-    default: false
-  order:
-    description:
-      - Not for tasks. Filled in by the action plugin with the id of the run, who ordered it, and the dates of the
-        certificate, which the host cannot read.
-    type: dict
 extends_documentation_fragment:
+  - sep.sesam.checks
+  - sep.sesam.exposure
   - sep.sesam.installation
   - sep.sesam.attributes
 attributes:
@@ -115,6 +123,8 @@ notes:
     C(no_log) would hide the message of a failure.
 seealso:
   - module: sep.sesam.sesam_cert_resolve
+  - module: sep.sesam.sesam_selfsigned
+  - module: sep.sesam.sesam_pkcs8_convert
 """
 
 EXAMPLES = r"""
@@ -130,6 +140,25 @@ EXAMPLES = r"""
     private_key: files/backup.example.com.key
     passphrase: "{{ vault_backup_key_passphrase }}"
     start_timeout: 300
+
+- name: Take everything from a PFX file, and insist on the names and the CA
+  sep.sesam.sesam_cert_replace:
+    pkcs12: files/backup.example.com.pfx
+    passphrase: "{{ vault_pfx_passphrase }}"
+    names: [backup.example.com, backup]
+    ca_bundle: files/company-root.pem
+
+- name: Take the answer of the CA to the pending request
+  sep.sesam.sesam_cert_replace:
+    certificate: answers/backup.example.com.cer
+    chain: files/company-ca.p7b
+    pending: true
+
+- name: Take the pair that an ACME client has put on the host
+  sep.sesam.sesam_cert_replace:
+    certificate: /etc/letsencrypt/live/backup.example.com/fullchain.pem
+    private_key: /etc/letsencrypt/live/backup.example.com/privkey.pem
+    remote_src: true
 """
 
 RETURN = r"""
@@ -217,7 +246,8 @@ from ansible_collections.sep.sesam.plugins.module_utils._host.answer import answ
 
 def main():
     # no_log: the transaction writes its own line to the host's syslog, and only for a change.
-    module = AnsibleModule(argument_spec=_arguments.REPLACE, supports_check_mode=True, no_log=True)
+    module = AnsibleModule(argument_spec=_arguments.REPLACE, supports_check_mode=True, no_log=True,
+                           **_arguments.REPLACE_RULES)
     order = module.params.pop("order")
     if order is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_cert_replace.")

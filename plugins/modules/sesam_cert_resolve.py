@@ -24,15 +24,23 @@ options:
   wanted:
     description:
       - The certificate that the server shall serve.
-      - The path of a PEM file on the controller, its content, or a SHA-256 fingerprint in hexadecimal.
+      - The path of a file on the controller in any container, its content, or a SHA-256 fingerprint in hexadecimal.
       - A file is found like those of M(ansible.builtin.copy), else relative to where the command is run. It may be
         encrypted with Ansible Vault.
+      - Or a folder on the controller with certificates that a CA has sent, in any number of files with any names.
+        Wanted is the one for the key of the pending request of the host, else the newest for the key in place; see
+        RV(wanted).
     type: str
   chain:
     description:
       - Further certificates of its chain, if they are not in the same file as O(wanted). Path or content.
     type: str
+  passphrase:
+    description:
+      - The passphrase of O(wanted), if that is a PKCS#12. It never leaves the controller.
+    type: str
 extends_documentation_fragment:
+  - sep.sesam.checks
   - sep.sesam.installation
   - sep.sesam.attributes
 attributes:
@@ -40,6 +48,7 @@ attributes:
     support: none
 seealso:
   - module: sep.sesam.sesam_cert_replace
+  - module: sep.sesam.sesam_selfsigned
 """
 
 EXAMPLES = r"""
@@ -126,6 +135,12 @@ installation:
     ssl_folder:
       description: The folder of the default location.
       type: str
+    certificate:
+      description: The certificate file of the default location.
+      type: str
+    private_key:
+      description: The key file of the default location.
+      type: str
     log_files:
       description: Where the log is looked for, in this order.
       type: list
@@ -138,7 +153,7 @@ on_disk:
     certificate:
       description:
         - C(status) (V(file), V(absent), V(not_regular), V(no_permission), V(too_large)), C(mode), C(uid), C(gid), and
-          C(chain), the facts of each certificate, leaf first.
+          C(chain), the facts of each certificate, leaf first, and C(pem), the certificates themselves.
       type: dict
     private_key:
       description: C(status), C(form) (such as V(PKCS#8)), C(mode), C(uid) and C(gid). Never the key.
@@ -176,6 +191,19 @@ served:
 rmi:
   description: C(is_running), C(pid), C(started) (seconds since the epoch), C(address) and C(port).
   returned: when SEP sesam is installed
+  type: dict
+pending:
+  description:
+    - The request for which a certificate has still to come, V(null) when there is none.
+    - C(subject), C(names), C(public_key), C(public_key_sha256) and C(signature_valid).
+  returned: when SEP sesam is installed
+  type: dict
+wanted:
+  description:
+    - The wanted certificate, V(null) if the folder O(wanted) has none for this host.
+    - C(certificate) (its facts), C(source) (the file), C(pem) (with its chain, in order) and C(key) (V(pending) if it
+      is for the key of the pending request, V(in_place) for that in place, else V(none)).
+  returned: when O(wanted) is given, and no fingerprint
   type: dict
 log:
   description:

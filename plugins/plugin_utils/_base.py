@@ -10,6 +10,7 @@ import abc
 import contextlib
 import importlib.metadata
 import os
+import re
 import sys
 import typing as t
 
@@ -17,14 +18,15 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _inputs, _preflight, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _contents, _inputs, _preflight, _report
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 # The oldest version of cryptography that the collection is made for.
 CRYPTOGRAPHY = 45
 
 # The least that makes sense for an option that is a number.
-_LEAST = {"port": 1, "start_timeout": 1, "stop_timeout": 1, "lock_timeout": 0, "keep_backups": 0}
+_LEAST = {"port": 1, "start_timeout": 1, "stop_timeout": 1, "lock_timeout": 0, "keep_backups": 0, "expiring_days": 0,
+          "days": 1}
 
 Options = dict[str, t.Any]
 Result = dict[str, t.Any]
@@ -42,6 +44,8 @@ class SesamAction(ActionBase):  # type: ignore[misc]
     """An action that asks one question of the host and makes a result of the answer."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Mapping[str, t.Any]]]
+    RULES: t.ClassVar[t.Mapping[str, t.Any]] = {}
+    FLAGS: t.ClassVar[t.Mapping[str, t.Sequence[str]]] = {}
 
     @abc.abstractmethod
     def answer(self, options: Options, task_vars: dict[str, t.Any]) -> Result:
@@ -63,12 +67,15 @@ class SesamAction(ActionBase):  # type: ignore[misc]
     def _options(self) -> Options:
         """The options as the argument spec wants them; no message repeats the value of a secret one."""
         try:
-            _validation, options = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+            _validation, options = self.validate_argument_spec(argument_spec=self.ARGUMENTS, **self.RULES)
         except AnsibleActionFail as exc:
             raise AnsibleActionFail(self._without_secrets(str(exc))) from None
         for name, least in _LEAST.items():
-            if name in options and options[name] < least:
+            if options.get(name) is not None and options[name] < least:
                 raise AnsibleActionFail(f"{name} is {options[name]}; it has to be {least} or more.")
+        for flag, others in self.FLAGS.items():
+            if clashes := [name for name in others if options[flag] and options[name]]:
+                raise AnsibleActionFail(f"{flag} is true, so leave out: {', '.join(clashes)}.")
         return t.cast(Options, options)
 
     def _without_secrets(self, message: str) -> str:
@@ -84,11 +91,40 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         """The content of an option that holds content or a path."""
         return _inputs.read(option, options[option], self._read_file)
 
+    def read_if_given(self, option: str, options: Options) -> _inputs.Input | None:
+        """The same for an option that may be absent."""
+        return self.read(option, options) if options[option] else None
+
+    def read_path(self, option: str, path: str) -> _inputs.Input:
+        """A file of a folder that an option names."""
+        return _inputs.read(option, path, self._read_file)
+
+    def folder(self, option: str, options: Options) -> str:
+        """The folder on the controller that an option names; empty where it names none."""
+        value = str(options[option] or "")
+        if not value or not _inputs.may_be_path(value):
+            return ""
+        try:
+            found = self._find_file(os.path.expanduser(value))
+        except OSError:
+            return ""
+        return found if os.path.isdir(found) else ""
+
     def sources(self, options: Options, **renamed: str) -> _preflight.Sources:
         """The inputs that hold a pair; C(renamed) says which option holds one that has not its name."""
         names = {name: renamed.get(name, name) for name in ("certificate", "private_key", "chain", "pkcs12")}
         inputs = {name: self.read(option, options) for name, option in names.items() if options.get(option)}
         return _preflight.Sources(**inputs, passphrase=options.get("passphrase"))
+
+    def policy(self, options: Options, task_vars: dict[str, t.Any]) -> _preflight.Policy:
+        """What certificates are checked for besides. Without names, the inventory's name of the host is a guess."""
+        _catalogue.check_levels(options["levels"])
+        trusted = None
+        if options["ca_bundle"]:
+            bundle = self.read("ca_bundle", options)
+            trusted = _contents.certificates_of(bundle, most=_contents.MOST_ROOTS).certificates
+        names = options["names"] or _guessed(str(task_vars.get("inventory_hostname", "")))
+        return _preflight.Policy(names, bool(options["names"]), trusted, options["expiring_days"], options["levels"])
 
     def _read_file(self, path: str) -> bytes:
         """A file of the controller; a vault-encrypted one is decrypted in memory, never on disk."""
@@ -113,15 +149,15 @@ class SesamAction(ActionBase):  # type: ignore[misc]
                     f"it is not there, neither where copy looks for files nor in {os.getcwd()}") from None
             return os.path.abspath(path)
 
-    def ask_host(self, task_vars: dict[str, t.Any], **arguments: t.Any) -> Result:
-        """Run the module of the same name on the host.
+    def ask_host(self, task_vars: dict[str, t.Any], module: str = "", **arguments: t.Any) -> Result:
+        """Run a module on the host, that of the same name where no other is named.
 
         :raises HostFailed: it did not run.
         """
         # As they were given: the host expands its own paths.
         given = {name: self._task.args[name] for name in _arguments.INSTALLATION if name in self._task.args}
         answer: Result = self._execute_module(
-            module_name=f"sep.sesam.{self._task.action.rpartition('.')[2]}",
+            module_name=f"sep.sesam.{module or self._task.action.rpartition('.')[2]}",
             module_args={**given, **arguments}, task_vars=task_vars)
         if "refused" not in answer:
             raise HostFailed(answer)
@@ -161,6 +197,11 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         if become is not None and become.name == "su":
             return "modules cannot be pipelined through become method su"
         return f"the connection {self._connection.transport} cannot pipeline modules"
+
+
+def _guessed(host: str) -> list[str]:
+    """The name of a host in the inventory, if it looks like one by which clients call it."""
+    return [host] if re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", host) else []
 
 
 def _require_cryptography() -> None:

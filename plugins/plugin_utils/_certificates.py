@@ -12,16 +12,27 @@ from __future__ import annotations
 import base64
 import datetime
 import typing as t
+import warnings
 
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import printable
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+
+    # What the library raises at a certificate, or at a part of a loaded one, that it cannot read; KeyError at a kind of
+    # text in a name that it does not know (seen with 45).
+    UNREADABLE = (ValueError, TypeError, KeyError, InternalError, UnsupportedAlgorithm, x509.DuplicateExtension,
+                  x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+    ExtensionKind = t.TypeVar("ExtensionKind", bound=x509.ExtensionType)
 except ImportError:  # _base tells it, before anything here is called.
     pass
+
+_WEAK_HASHES = ("md5", "sha1")
+# Signature algorithms for which the library knows no hash: RSA with MD2 and with MD4 (RFC 8017, A.2.4).
+_WEAK_SIGNATURES = {"1.2.840.113549.1.1.2": "md2", "1.2.840.113549.1.1.3": "md4"}
 
 
 def from_base64(texts: t.Iterable[str]) -> list[x509.Certificate]:
@@ -30,7 +41,7 @@ def from_base64(texts: t.Iterable[str]) -> list[x509.Certificate]:
     for text in texts:
         try:
             certificates.append(x509.load_der_x509_certificate(base64.b64decode(text)))
-        except ValueError:
+        except UNREADABLE:
             break
     return certificates
 
@@ -61,9 +72,38 @@ def in_order(
 def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (*UNREADABLE, InvalidSignature):
+        return _has_signed_weakly(issuer, certificate)
+    return True
+
+
+def _has_signed_weakly(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """The same for SHA-1 and MD5, which the library refuses: a weak signature has to be seen to be told."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+        if algorithm is None or algorithm.name not in _WEAK_HASHES or certificate.issuer != issuer.subject:
+            return False
+        key, text = issuer.public_key(), certificate.tbs_certificate_bytes
+        if isinstance(key, rsa.RSAPublicKey):
+            parameters = certificate.signature_algorithm_parameters
+            how = parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15()
+            key.verify(certificate.signature, text, how, algorithm)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(certificate.signature, text, ec.ECDSA(algorithm))
+        else:
+            return False
+    except (*UNREADABLE, InvalidSignature):
         return False
     return True
+
+
+def weak_hash(certificate: x509.Certificate) -> str:
+    """The hash in the signature of a certificate if nobody trusts it any more, else nothing."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UNREADABLE:
+        return _WEAK_SIGNATURES.get(certificate.signature_algorithm_oid.dotted_string, "")
+    return algorithm.name if algorithm is not None and algorithm.name in _WEAK_HASHES else ""
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
@@ -75,7 +115,7 @@ def spki(certificate: x509.Certificate) -> bytes:
     """The SubjectPublicKeyInfo of a certificate in DER (RFC 5280, 4.1.2.7); empty for an unknown algorithm."""
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return b""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
@@ -87,18 +127,66 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 def names(certificate: x509.Certificate) -> list[str]:
     """The DNS names and IP addresses of the SAN, in its order."""
+    return [printable(str(name.value)) for name in extension(certificate, x509.SubjectAlternativeName) or ()
+            if isinstance(name, (x509.DNSName, x509.IPAddress))]
+
+
+def extension(certificate: x509.Certificate, kind: type[ExtensionKind]) -> ExtensionKind | None:
+    """An extension; None where it is absent or cannot be read, which C(unreadable_parts) tells."""
     try:
-        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (*UNREADABLE, x509.ExtensionNotFound):
+        return None
+
+
+def unreadable_parts(certificate: x509.Certificate) -> dict[str, str]:
+    """What the library cannot read of a certificate that it has loaded: the part, and its own words."""
+    parts: dict[str, t.Callable[[], object]] = {
+        "subject": lambda: _quietly(lambda: certificate.subject),
+        "issuer": lambda: _quietly(lambda: certificate.issuer),
+        "public key": certificate.public_key,
+        "extensions": lambda: certificate.extensions,
+    }
+    found = {}
+    for part, read in parts.items():
+        try:
+            read()
+        except UNREADABLE as exc:
+            found[part] = printable(str(exc))
+    return found
+
+
+def common_names(certificate: x509.Certificate) -> list[str]:
+    """The CNs of the subject, as they stand there."""
+    try:
+        found = _quietly(lambda: certificate.subject).get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    except UNREADABLE:
         return []
-    return [printable(str(name.value)) for name in san if isinstance(name, (x509.DNSName, x509.IPAddress))]
+    return [str(attribute.value) for attribute in found]
+
+
+def _quietly(read: t.Callable[[], x509.Name]) -> x509.Name:
+    """Read a name; at one that is too long the library warns on the terminal, and here it is a finding."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return read()
+
+
+def subject(certificate: x509.Certificate) -> str:
+    """The subject in words: C(CN=sesam.example,O=Example)."""
+    return _in_words(lambda: certificate.subject)
+
+
+def issuer(certificate: x509.Certificate) -> str:
+    """The issuer in words."""
+    return _in_words(lambda: certificate.issuer)
 
 
 def facts(certificate: x509.Certificate) -> dict[str, t.Any]:
     """What a person wants to know of a certificate, as plain data; dates in UTC (ISO 8601)."""
     return {
-        "subject": _name(certificate, "subject"),
-        "issuer": _name(certificate, "issuer"),
+        "subject": subject(certificate),
+        "issuer": issuer(certificate),
         "names": names(certificate),
         "not_before": in_utc(certificate.not_valid_before_utc),
         "not_after": in_utc(certificate.not_valid_after_utc),
@@ -114,18 +202,18 @@ def in_utc(moment: datetime.datetime) -> str:
     return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _name(certificate: x509.Certificate, which: t.Literal["subject", "issuer"]) -> str:
+def _in_words(read: t.Callable[[], x509.Name]) -> str:
     try:
-        return printable(getattr(certificate, which).rfc4514_string())
-    except ValueError as exc:
-        return f"(unreadable: {exc})"
+        return printable(_quietly(read).rfc4514_string())
+    except UNREADABLE as exc:
+        return printable(f"(unreadable: {exc})")
 
 
 def _key_in_words(certificate: x509.Certificate) -> str:
     try:
         return key_in_words(certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm) as exc:
-        return f"(unreadable: {exc})"
+    except UNREADABLE as exc:
+        return printable(f"(unreadable: {exc})")
 
 
 def key_in_words(key: t.Any) -> str:

@@ -19,24 +19,25 @@ import re
 import typing as t
 import warnings
 
-from ansible_collections.sep.sesam.plugins.module_utils._host import der as ber
-from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
-from ansible_collections.sep.sesam.plugins.plugin_utils import _limits
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
+from ansible_collections.sep.sesam.plugins.module_utils._host import der, key_form
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _limits
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable, refused
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 except ImportError:  # _base tells it, before anything here is called.
     pass
 
 PKCS12 = "PKCS#12"
-MOST_CERTIFICATES = 100
+# In a chain, and in a bundle of roots.
+MOST_CERTIFICATES, MOST_ROOTS = 100, 1000
 # A PKCS#8 of the largest RSA key that OpenSSL uses (16384 bits) has less.
 _MOST_KEY_BYTES = 16 << 10
+# That a message names.
+_MOST_KINDS = 3
 
 SET_PASSPHRASE = "Set the option passphrase (sesam_https_passphrase), best from a vault-encrypted variable."
 CORRECT_PASSPHRASE = "Correct the option passphrase (sesam_https_passphrase)."
@@ -63,37 +64,46 @@ class Contents:
     """What was found in one input, in its order; C(others) names what is neither certificate nor key."""
 
     name: str
+    most: int = MOST_CERTIFICATES
     certificates: list[x509.Certificate] = dataclasses.field(default_factory=list)
     keys: list[EncodedKey] = dataclasses.field(default_factory=list)
     others: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    has_pkcs12: bool = False
 
     def in_words(self) -> str:
         """What the input is, for the message that it is not what was wanted."""
         words = [*(key.form for key in self.keys[:1]), *(["a certificate"] if self.certificates else []), *self.others]
-        return printable(" and ".join(dict.fromkeys(words))) or "nothing that is known"
+        kinds = list(dict.fromkeys(words))
+        more = [f"{len(kinds) - _MOST_KINDS} more"] if len(kinds) > _MOST_KINDS else []
+        return printable(" and ".join(kinds[:_MOST_KINDS] + more)) or "nothing that is known"
 
 
-def of(source: Input, passphrase: str | None = None) -> Contents:
+def of(source: Input, passphrase: str | None = None, most: int = MOST_CERTIFICATES) -> Contents:
     """Find what an input holds. The passphrase opens a PKCS#12; other keys stay encrypted here.
+
+    :param most: so many certificates at most, since each is tried as the issuer of each.
 
     :raises Refused: C(input-unrecognised), C(input-too-large), C(chain-too-long), C(key-passphrase-missing),
         C(key-passphrase-wrong); with the library's own words.
     """
-    found = Contents(source.name)
+    found = Contents(source.name, most)
     content = _as_utf8(source)
-    if _BEGIN in content:
-        _read_pem(content, source, found, passphrase)
-    else:
-        _read_binary(source.content, found, passphrase)
+    with warnings.catch_warnings():
+        # That it is BER and no DER, that a serial number is negative: a terminal would show it between the tasks.
+        warnings.simplefilter("ignore")
+        if _BEGIN in content:
+            _read_pem(content, source, found, passphrase)
+        else:
+            _read_binary(source.content, found, passphrase)
     return found
 
 
-def certificates_of(source: Input, passphrase: str | None = None) -> Contents:
+def certificates_of(source: Input, passphrase: str | None = None, most: int = MOST_CERTIFICATES) -> Contents:
     """The same for an input that has to hold a certificate."""
-    found = of(source, passphrase)
+    found = of(source, passphrase, most)
     if not found.certificates:
-        raise _refused(
+        raise refused(
             "input-unrecognised", f"{source.name} holds no certificate: it is {found.in_words()}.",
             "Give the certificate that the CA has issued; as text, it has the line BEGIN CERTIFICATE.")
     return found
@@ -126,12 +136,12 @@ def _block(content: bytes, begin: int, name: str) -> tuple[str, bytes, int]:
     start = begin + len(_BEGIN)
     label = content[start : max(content.find(_DASHES, start, start + 60), start)]
     if not _LABEL.fullmatch(label):
-        raise _refused("input-unrecognised", f"{name} has a BEGIN line that is damaged.", "Get the file once more.")
+        raise refused("input-unrecognised", f"{name} has a BEGIN line that is damaged.", "Get the file once more.")
     words = label.decode("ascii")
     body = start + len(label) + len(_DASHES)
     end = content.find(_END + label + _DASHES, body)
     if end < 0:
-        raise _refused("input-unrecognised", f"{name} is cut off: BEGIN {words} has no END {words}.",
+        raise refused("input-unrecognised", f"{name} is cut off: BEGIN {words} has no END {words}.",
                        "Get the file once more, with all of its lines.")
     return words, content[body:end], end + len(_END + label + _DASHES)
 
@@ -139,39 +149,45 @@ def _block(content: bytes, begin: int, name: str) -> tuple[str, bytes, int]:
 def _read_block(label: str, body: bytes, found: Contents, passphrase: str | None) -> None:
     if label in _PARAMETERS:
         return  # What a key says itself.
-    if b"Proc-Type:" in body:
-        found.keys.append(_key(_as_pem(label, body), key_form.TRADITIONAL_ENCRYPTED, found.name))
-        return
+    headers, text = _headers_and_text(body) if b"Proc-Type:" in body else ([], body.split())
     try:
-        content = base64.b64decode(b"".join(body.split()), validate=True)
+        # Also where it is not used: the library's words about a block that is none would repeat it.
+        content = base64.b64decode(b"".join(text), validate=True)
     except binascii.Error as exc:
-        raise _refused("input-unrecognised", f"{found.name} is damaged: what stands in BEGIN {label} is no base64 "
+        raise refused("input-unrecognised", f"{found.name} is damaged: what stands in BEGIN {label} is no base64 "
                        f"({exc}).", "Get the file once more; it may have been changed by an editor or a mail.") from exc
-    if label == "OPENSSH PRIVATE KEY":
-        found.keys.append(_key(_as_pem(label, body), key_form.OPENSSH, found.name))
+    if headers:
+        found.keys.append(_key(_as_pem(label, headers, text), key_form.TRADITIONAL_ENCRYPTED, found.name))
+    elif label == "OPENSSH PRIVATE KEY":
+        found.keys.append(_key(_as_pem(label, [], text), key_form.OPENSSH, found.name))
     elif label == "TRUSTED CERTIFICATE":
         _read_trusted_certificate(content, found)
     else:
         _read_der(content, found, passphrase, f"a block BEGIN {label}")
 
 
-def _as_pem(label: str, body: bytes) -> bytes:
-    """A clean block; the blank line behind the headers stays (RFC 1421, 4.4)."""
+def _headers_and_text(body: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The lines above and below the blank one (RFC 1421, 4.4)."""
     lines = [line.strip() for line in body.replace(b"\r", b"\n").split(b"\n")]
-    headers = [line for line in lines if b":" in line]
-    text = [line for line in lines if line and line not in headers]
+    headers = [line for line in lines if b":" in line and _DASHES not in line]
+    return headers, [b"".join(line.split()) for line in lines if line and line not in headers]
+
+
+def _as_pem(label: str, headers: list[bytes], text: list[bytes]) -> bytes:
+    """A clean block."""
     begin, end = f"-----BEGIN {label}-----".encode(), f"-----END {label}-----".encode()
     return b"\n".join([begin, *headers, *([b""] if headers else []), *text, end, b""])
 
 
 def _read_trusted_certificate(content: bytes, found: Contents) -> None:
     """A certificate of OpenSSL's own kind, with what it shall be trusted for behind it."""
-    outer = ber.element(content, 0)
-    _read_der(content[: outer[2]] if outer else content, found, None, "a block BEGIN TRUSTED CERTIFICATE")
-    found.findings.append(Finding(
+    _read_der(_outer(content), found, None, "a block BEGIN TRUSTED CERTIFICATE")
+    finding = Finding(
         "trusted-certificate-block", "wanted", "warning",
         f"{found.name} has a block BEGIN TRUSTED CERTIFICATE, which servers do not read; it is written as "
-        "BEGIN CERTIFICATE.", "Ask for plain PEM; openssl x509 -in FILE makes it."))
+        "BEGIN CERTIFICATE.", "Ask for plain PEM; openssl x509 -in FILE makes it.")
+    if finding not in found.findings:
+        found.findings.append(finding)
 
 
 def _note_normalised(source: Input, content: bytes, outside: bytes, found: Contents) -> None:
@@ -193,13 +209,15 @@ def _note_normalised(source: Input, content: bytes, outside: bytes, found: Conte
 def _read_binary(content: bytes, found: Contents, passphrase: str | None) -> None:
     for magic, kind in _KEYSTORES.items():
         if content.startswith(magic):
-            raise _refused(
+            raise refused(
                 "input-unrecognised", f"{found.name} is a Java keystore ({kind}), which is not read here.",
                 "Make a PKCS#12 of it: keytool -importkeystore -srckeystore FILE -destkeystore FILE.p12 "
                 "-deststoretype PKCS12; then give that with its passphrase.")
     if content[:1] != b"\x30":
         content = _without_armour(content)
-    _read_der(content.rstrip(b"\r\n") if _is_followed_by_line_end(content) else content, found, passphrase, "a file")
+    outer = _outer(content)
+    is_followed_by_line_end = not content[len(outer):].strip(b"\r\n")
+    _read_der(outer if is_followed_by_line_end else content, found, passphrase, "a file")
 
 
 def _without_armour(content: bytes) -> bytes:
@@ -210,9 +228,12 @@ def _without_armour(content: bytes) -> bytes:
         return content
 
 
-def _is_followed_by_line_end(content: bytes) -> bool:
-    outer = ber.element(content, 0)
-    return outer is not None and outer[2] < len(content) and not content[outer[2]:].strip(b"\r\n")
+def _outer(content: bytes) -> bytes:
+    """The SEQUENCE with which some data begins; all of the data where there is none of a definite length."""
+    try:
+        return der.first(content).whole
+    except der.Damaged:
+        return content
 
 
 def _read_der(content: bytes, found: Contents, passphrase: str | None, where: str) -> None:
@@ -230,7 +251,7 @@ def _read_der(content: bytes, found: Contents, passphrase: str | None, where: st
         return
     try:
         _add_certificates(found, [x509.load_der_x509_certificate(content)])
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except _certificates.UNREADABLE as exc:
         found.others.append(_other_kind(content) or f"{where} that cannot be read ({printable(str(exc))[:200]})")
 
 
@@ -250,7 +271,7 @@ def _other_kind(content: bytes) -> str:
     for kind, load in kinds.items():
         try:
             load(content)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except _certificates.UNREADABLE:
             continue
         return kind
     return ""
@@ -258,69 +279,91 @@ def _other_kind(content: bytes) -> str:
 
 def _key(content: bytes, form: str, name: str) -> EncodedKey:
     if len(content) > _MOST_KEY_BYTES:
-        raise _refused("input-too-large", f"{name} holds a private key ({form}) of {len(content)} bytes; at most "
+        raise refused("input-too-large", f"{name} holds a private key ({form}) of {len(content)} bytes; at most "
                        f"{_MOST_KEY_BYTES} are read.", "Give a key of at most 16384 bits.")
     return EncodedKey(content, form, name)
 
 
 def _load_pkcs7(content: bytes, name: str) -> list[x509.Certificate]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # That it is BER, and no DER.
-            return pkcs7.load_der_pkcs7_certificates(content)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise _refused("input-unrecognised", f"{name} is PKCS#7 and cannot be read: {printable(str(exc))}.",
+        return pkcs7.load_der_pkcs7_certificates(content)
+    except _certificates.UNREADABLE as exc:
+        raise refused("input-unrecognised", f"{name} is PKCS#7 and cannot be read: {printable(str(exc))}.",
                        "Get the file once more, or ask for PEM.") from exc
 
 
 def _add_certificates(found: Contents, certificates: list[x509.Certificate]) -> None:
     found.certificates += certificates
-    if len(found.certificates) > MOST_CERTIFICATES:
-        raise _refused("chain-too-long", f"{found.name} holds more than {MOST_CERTIFICATES} certificates.",
+    if len(found.certificates) > found.most:
+        raise refused("chain-too-long", f"{found.name} holds more than {found.most} certificates.",
                        "Give the certificate of the server and those between it and its root, no store of roots.")
 
 
 # PKCS#12
 
 def _read_pkcs12(content: bytes, found: Contents, passphrase: str | None) -> None:
-    """Open it in a child: its passphrase may cost any amount of work."""
-    problem = ""
-    # Windows and old tools differ in whether no passphrase is an empty one.
-    for candidate in [*([passphrase.encode("utf-8")] if passphrase else []), b"", None]:
-        try:
-            key, *certificates = _limits.bounded(functools.partial(_open_pkcs12, content, candidate))
-        except _limits.TooMuch:
-            raise too_much(found.name, PKCS12, "openssl pkcs12 -in FILE -nodes -out PAIR.pem") from None
-        except ValueError as exc:
-            problem = problem or printable(str(exc)).rstrip(".")
-            continue
-        if key:
-            found.keys.append(_key(key, PKCS12, found.name))
-        _add_certificates(found, [x509.load_der_x509_certificate(der) for der in certificates])
-        return
-    if passphrase:
-        raise _refused("key-passphrase-wrong", f"{found.name} is {PKCS12} and does not open with the passphrase "
-                       f"given: {problem}.", CORRECT_PASSPHRASE)
-    raise _refused("key-passphrase-missing", f"{found.name} is {PKCS12} and does not open without a passphrase: "
-                   f"{problem}.", SET_PASSPHRASE)
+    """Open it in a child: its passphrase may cost any amount of work, as often as there are such containers."""
+    if found.has_pkcs12:
+        raise refused("input-unrecognised", f"{found.name} holds more than one {PKCS12}.",
+                       "Give the one with the certificate of the server.")
+    found.has_pkcs12 = True
+    secret = secret_of(passphrase)
+    try:
+        key, *certificates = _limits.bounded(functools.partial(_open_pkcs12, content, secret))
+    except _limits.TooMuch:
+        raise too_much(found.name, PKCS12, "openssl pkcs12 -in FILE -nodes -out PAIR.pem") from None
+    except ValueError as exc:
+        raise _unopened_pkcs12(found.name, secret, printable(str(exc)).rstrip(".")) from None
+    if key:
+        found.keys.append(_key(key, PKCS12, found.name))
+    _add_certificates(found, [x509.load_der_x509_certificate(certificate) for certificate in certificates])
 
 
-def _open_pkcs12(content: bytes, passphrase: bytes | None) -> list[bytes]:
+def _unopened_pkcs12(name: str, secret: bytes | None, problem: str) -> Refused:
+    if secret:
+        return refused("key-passphrase-wrong", f"{name} is {PKCS12} and does not open with the passphrase given: "
+                        f"{problem}.", CORRECT_PASSPHRASE)
+    return refused("key-passphrase-missing", f"{name} is {PKCS12} and does not open without a passphrase: {problem}.",
+                    SET_PASSPHRASE)
+
+
+def _open_pkcs12(content: bytes, secret: bytes | None) -> list[bytes]:
     """The key as PKCS#8 in DER, empty if there is none, and the certificates in DER."""
-    opened = pkcs12.load_pkcs12(content, passphrase)
-    key = b"" if opened.key is None else opened.key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    own = [opened.cert] if opened.cert else []
-    certificates = [bag.certificate for bag in (*own, *opened.additional_certs)][: MOST_CERTIFICATES + 1]
-    return [key, *(c.public_bytes(serialization.Encoding.DER) for c in certificates)]
+    problems = []
+    # Windows and old tools differ in whether no passphrase is an empty one.
+    for candidate in [*([secret] if secret else []), b"", None]:
+        try:
+            opened = pkcs12.load_pkcs12(content, candidate)
+        except ValueError as exc:
+            problems.append(exc)
+            continue
+        key = b"" if opened.key is None else opened.key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        own = [opened.cert] if opened.cert else []
+        certificates = [bag.certificate for bag in (*own, *opened.additional_certs)][: MOST_CERTIFICATES + 1]
+        return [key, *(c.public_bytes(serialization.Encoding.DER) for c in certificates)]
+    raise problems[0]
+
+
+def secret_of(passphrase: str | None) -> bytes | None:
+    """The passphrase in bytes, None for an empty one.
+
+    :raises Refused: C(key-passphrase-wrong) for one that nobody can have.
+    """
+    if not passphrase:
+        return None
+    try:
+        secret = passphrase.encode("utf-8")
+    except UnicodeEncodeError:  # YAML and JSON can hold half of a surrogate pair.
+        secret = b"\0"
+    if b"\0" in secret:  # The library ends in a panic that prints it.
+        raise refused("key-passphrase-wrong", "The passphrase given holds a NUL or half of a character.",
+                       CORRECT_PASSPHRASE)
+    return secret
 
 
 def too_much(name: str, kind: str, command: str) -> Refused:
     """The refusal of what would take too long to open."""
     limits = f"{_limits.SECONDS} s of processor time or {_limits.MEMORY >> 20} MiB"
-    return _refused("input-too-large", f"{name} is {kind}, and to open it takes more than {limits}.",
+    return refused("input-too-large", f"{name} is {kind}, and to open it takes more than {limits}.",
                     f"Look who made it. To open it by hand: {command}")
-
-
-def _refused(id: str, message: str, fix: str) -> Refused:
-    return Refused(Finding(id, "wanted", "error", message, fix))

@@ -35,9 +35,14 @@ class Refused(Exception):
         self.findings = list(findings)
 
 
+def refused(id: str, message: str, fix: str) -> Refused:
+    """The refusal of something that was handed in."""
+    return Refused(Finding(id, "wanted", "error", message, fix))
+
+
 def errors(findings: t.Iterable[Finding]) -> list[Finding]:
-    """Those findings that forbid a replacement."""
-    return [finding for finding in findings if finding.level == "error"]
+    """Those findings that forbid a replacement: what is wrong with the present state is the reason for one."""
+    return [finding for finding in findings if finding.level == "error" and finding.subject != "current"]
 
 
 def printable(text: str) -> str:

@@ -13,11 +13,12 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import itertools
 import os
 import re
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused, printable, refused
 
 SIZE_LIMIT = 1 << 20
 # Of a file, before it is read: encrypted with Ansible Vault, it is four times as large.
@@ -26,6 +27,11 @@ _BEGIN = "-----BEGIN"
 # From this length on, a value in base64 alone that is no file may be a damaged key.
 _LONG = 64
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
+# And so may one with a piece in which capital letters, small ones and digits follow each other without any rule.
+_PIECE = re.compile(r"[A-Za-z0-9+/]{24,}")
+_UNRULY = 0.4
+# A message shows no more of a path, nor of the words about it.
+_MOST_SHOWN = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +59,34 @@ def read(option: str, value: str, read_file: FileReader) -> Input:
     content = _content_in(value)
     if content is not None:
         return _bounded(Input(content, f"{option} (given as content)"))
-    if "\n" in value or len(value) > os.pathconf("/", "PC_PATH_MAX"):
+    if not may_be_path(value):
         raise _neither(option)
     try:
-        return _bounded(Input(read_file(value), f"{option} ({printable(value)})"))
+        return _bounded(Input(read_file(value), f"{option} ({_shown(value)})"))
+    except ValueError:  # It has a NUL or half of a character.
+        raise _neither(option) from None
     except OSError as exc:
         if _may_be_content(value):
             raise _neither(option) from None
-        raise _refused("input-missing", f"{option}: {printable(value)}: {printable(str(exc)).rstrip('.')}.",
+        raise refused("input-missing", f"{option}: {_shown(value)}: {_shown(str(exc)).rstrip('.')}.",
                        "Give the path of a file on the controller, absolute or relative to where the command is run.",
                        ) from exc
 
 
+def is_content(value: str) -> bool:
+    """Whether a value is content, and no path."""
+    return _content_in(value) is not None
+
+
+def may_be_path(value: str) -> bool:
+    """Whether a value that is no content can be a path."""
+    return "\n" not in value and len(value) <= os.pathconf("/", "PC_PATH_MAX")
+
+
 def _content_in(value: str) -> bytes | None:
     if _BEGIN in value:
-        return value.encode("utf-8")
+        # Half of a surrogate pair, which YAML and JSON can hold, is no part of any block.
+        return value.encode("utf-8", "replace")
     try:
         binary = base64.b64decode("".join(value.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -76,7 +95,21 @@ def _content_in(value: str) -> bytes | None:
 
 
 def _may_be_content(value: str) -> bool:
-    return len(value) >= _LONG and _BASE64.fullmatch(value) is not None
+    if len(value) >= _LONG and _BASE64.fullmatch(value):
+        return True
+    return any(map(_is_unruly, _PIECE.findall(value)))
+
+
+def _is_unruly(piece: str) -> bool:
+    """Whether a piece is no words; digits and letters of one case alone are a hash, which files are named for."""
+    characters = [character for character in piece if character.isalnum()]
+    kinds = [character.isdigit() or character.isupper() + 2 for character in characters]
+    changes = sum(kind != other for kind, other in itertools.pairwise(kinds))
+    return {2, 3} <= set(kinds) and changes > _UNRULY * len(kinds)
+
+
+def _shown(text: str) -> str:
+    return printable(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
 
 
 def _is_one_sequence(der: bytes) -> bool:
@@ -91,7 +124,7 @@ def _is_one_sequence(der: bytes) -> bool:
 
 def _bounded(found: Input) -> Input:
     if not found.content.strip():
-        raise _refused("input-empty", f"{found.name} is empty.", "Give a file that holds what the option asks for.")
+        raise refused("input-empty", f"{found.name} is empty.", "Give a file that holds what the option asks for.")
     if len(found.content) > SIZE_LIMIT:
         raise too_large(f"{found.name} has {len(found.content)} bytes.")
     return found
@@ -99,14 +132,10 @@ def _bounded(found: Input) -> Input:
 
 def too_large(message: str) -> Refused:
     """The refusal of what is larger than any chain or key."""
-    return _refused("input-too-large", message,
+    return refused("input-too-large", message,
                     f"A certificate chain or a key has less than {SIZE_LIMIT} bytes: is it the right file?")
 
 
 def _neither(option: str) -> Refused:
-    return _refused("input-unrecognised", f"{option} is neither a path nor PEM nor base64 of DER.",
+    return refused("input-unrecognised", f"{option} is neither a path nor PEM nor base64 of DER.",
                     "Give the path of a file on the controller, or the text with its BEGIN and END lines.")
-
-
-def _refused(id: str, message: str, fix: str) -> Refused:
-    return Refused(Finding(id, "wanted", "error", message, fix))

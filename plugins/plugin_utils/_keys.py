@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import typing as t
+import warnings
 
 from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
-from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _limits
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _contents, _limits
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused, printable, refused
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -32,8 +34,11 @@ _COMMANDS = {
     key_form.OPENSSH: "ssh-keygen -p -m PKCS8 -f KEY (on a copy of it)",
     _contents.PKCS12: "openssl pkcs12 -in FILE -nodes -out PAIR.pem",
 }
-# Words of the library for what it does not know, which are no matter of the passphrase.
+# Words of the library for what it does not know, which are no matter of the passphrase; and how its words begin for
+# what is no key at all, which names what is not supported among much else: a wrong passphrase has made it of one.
 _UNKNOWN = ("nknown", "not supported", "nsupported", "Need bcrypt")
+_NO_KEY = "Could not deserialize key data"
+_DEK_INFO = re.compile(rb"^DEK-Info:[ \t]*(?P<cipher>[A-Za-z0-9-]+),(?P<iv>[0-9A-Fa-f]*)$", re.MULTILINE)
 _COMMAND = "openssl pkcs8 -topk8 -in KEY -out NEW"
 
 
@@ -51,19 +56,23 @@ def to_pkcs8(encoded: _contents.EncodedKey, passphrase: str | None) -> Pkcs8:
     :raises Refused: C(key-passphrase-missing), C(key-passphrase-wrong), C(key-broken), C(input-unrecognised),
         C(input-too-large).
     """
-    key = _load(encoded, passphrase)
-    if isinstance(key, rsa.RSAPrivateKey):
-        _prove_rsa(key, encoded.name)
-    try:
-        der = _as_der(key)
-        spki = _spki(key)
-        is_same = _spki(_load_der(der, None)) == spki
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise _unreadable(encoded, exc) from exc
+    with warnings.catch_warnings():
+        # That a kind of keys is deprecated: a terminal would show it between the tasks.
+        warnings.simplefilter("ignore")
+        key = _load(encoded, passphrase)
+        if isinstance(key, rsa.RSAPrivateKey):
+            _prove_rsa(key, encoded.name)
+        try:
+            der = _as_der(key)
+            spki = _spki(key)
+            is_same = _spki(_load_der(der, None)) == spki
+        except _certificates.UNREADABLE as exc:
+            raise _unreadable(encoded, exc) from exc
     if not is_same:
-        raise _refused("key-broken", f"{encoded.name} is not the same key after its conversion to PKCS#8.",
-                       "This must not happen: nothing was touched; report it.")
-    return Pkcs8(_to_pem(der), encoded.form, spki)
+        raise refused("key-broken", f"{encoded.name} is {encoded.form} and another key as PKCS#8: its public half "
+                       "does not belong to its private one.",
+                       "The file is damaged: get the key once more.")
+    return Pkcs8(as_pem("PRIVATE KEY", der), encoded.form, spki)
 
 
 def one_of(contents: _contents.Contents) -> _contents.EncodedKey:
@@ -74,10 +83,22 @@ def one_of(contents: _contents.Contents) -> _contents.EncodedKey:
     if len(contents.keys) == 1:
         return contents.keys[0]
     if contents.keys:
-        raise _refused("key-count", f"{contents.name} holds {len(contents.keys)} private keys.",
+        raise refused("key-count", f"{contents.name} holds {len(contents.keys)} private keys.",
                        "Give a file with the one key that belongs to the certificate.")
-    raise _refused("input-unrecognised", f"{contents.name} holds no private key: it is {contents.in_words()}.",
-                   "Give the private key from which the certificate was requested.")
+    raise refused("input-unrecognised", f"{contents.name} holds no private key: it is {contents.in_words()}.",
+                   "Set private_key (sesam_https_private_key) to the key from which the certificate was requested.")
+
+
+def pem_of(key: PrivateKeyTypes) -> str:
+    """A private key as unencrypted PKCS#8 in PEM."""
+    return as_pem("PRIVATE KEY", _as_der(key))
+
+
+def as_pem(label: str, der: bytes) -> str:
+    """DER as PEM (RFC 7468)."""
+    text = base64.b64encode(der).decode("ascii")
+    lines = [text[begin : begin + 64] for begin in range(0, len(text), 64)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 def fingerprint(spki: bytes) -> str:
@@ -86,7 +107,7 @@ def fingerprint(spki: bytes) -> str:
 
 
 def _load(encoded: _contents.EncodedKey, passphrase: str | None) -> PrivateKeyTypes:
-    secret = passphrase.encode("utf-8") if passphrase else None
+    secret = _contents.secret_of(passphrase)
     if encoded.form in _ENCRYPTED and secret is None:
         raise _missing(encoded)
     try:
@@ -98,7 +119,7 @@ def _load(encoded: _contents.EncodedKey, passphrase: str | None) -> PrivateKeyTy
         return _load_der(encoded.content, None)
     except _limits.TooMuch:
         raise _contents.too_much(encoded.name, encoded.form, _command(encoded)) from None
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except _certificates.UNREADABLE as exc:
         raise _unopened(encoded, secret, exc) from exc
 
 
@@ -121,20 +142,23 @@ def _as_der(key: PrivateKeyTypes) -> bytes:
 
 def _load_traditional(encoded: _contents.EncodedKey, secret: bytes) -> PrivateKeyTypes:
     """A key with the headers Proc-Type and DEK-Info (RFC 1421, 4.6.1)."""
-    if b"AES-192-CBC," in encoded.content:  # The one of OpenSSL's AES ciphers that the library does not know.
-        return _load_der(_decrypt_aes_192(encoded.content, secret), None)
+    info = _DEK_INFO.search(encoded.content)
+    # The library ends in a panic if the IV is too short.
+    if not info or len(info["iv"]) != 2 * (8 if info["cipher"].startswith(b"DES-") else 16):
+        raise ValueError("its header DEK-Info is damaged")
+    if info["cipher"] == b"AES-192-CBC":  # The one of OpenSSL's AES ciphers that the library does not know.
+        return _load_der(_decrypt_aes_192(encoded.content, bytes.fromhex(info["iv"].decode("ascii")), secret), None)
     return serialization.load_pem_private_key(encoded.content, secret, unsafe_skip_rsa_key_validation=True)
 
 
-def _decrypt_aes_192(pem: bytes, secret: bytes) -> bytes:
+def _decrypt_aes_192(pem: bytes, iv: bytes, secret: bytes) -> bytes:
     """The DER in a traditional block: its key is MD5 of passphrase and salt, the salt half of the IV."""
-    headers, _blank, body = pem.partition(b"\n\n")
-    iv = bytes.fromhex(headers.rpartition(b"AES-192-CBC,")[2].split()[0].decode("ascii"))
     stretched = first = hashlib.md5(secret + iv[:8], usedforsecurity=False).digest()
     stretched += hashlib.md5(first + secret + iv[:8], usedforsecurity=False).digest()
     decryptor = Cipher(algorithms.AES(stretched[:24]), modes.CBC(iv)).decryptor()
-    padded = decryptor.update(base64.b64decode(body.partition(b"-----END")[0])) + decryptor.finalize()
-    if not 1 <= padded[-1] <= 16:
+    body = pem.partition(b"\n\n")[2].partition(b"-----END")[0]
+    padded = decryptor.update(base64.b64decode(body)) + decryptor.finalize()
+    if not padded or not 1 <= padded[-1] <= 16:
         raise ValueError("Incorrect password, could not decrypt key")
     return padded[: -padded[-1]]
 
@@ -142,7 +166,7 @@ def _decrypt_aes_192(pem: bytes, secret: bytes) -> bytes:
 def _prove_rsa(key: rsa.RSAPrivateKey, name: str) -> None:
     """Refuse an RSA key whose numbers do not belong together (RFC 8017, 3.2): a server would start with it and fail."""
     if key.key_size > 16384:
-        raise _refused("input-too-large", f"{name} is an RSA key of {key.key_size} bits, which no TLS library uses.",
+        raise refused("input-too-large", f"{name} is an RSA key of {key.key_size} bits, which no TLS library uses.",
                        "Give a key of 2048 to 8192 bits.")
     numbers = key.private_numbers()
     p, q, d, e = numbers.p, numbers.q, numbers.d, numbers.public_numbers.e
@@ -151,7 +175,7 @@ def _prove_rsa(key: rsa.RSAPrivateKey, name: str) -> None:
         numbers.dmp1 == d % (p - 1), numbers.dmq1 == d % (q - 1), numbers.iqmp * q % p == 1,
     ))
     if not is_whole:
-        raise _refused("key-broken", f"{name} is an RSA key whose numbers do not belong together.",
+        raise refused("key-broken", f"{name} is an RSA key whose numbers do not belong together.",
                        "The file is damaged: get the key once more.")
 
 
@@ -160,20 +184,21 @@ def _unopened(encoded: _contents.EncodedKey, secret: bytes | None, exc: Exceptio
     words = str(exc)
     if encoded.form == key_form.OPENSSH and secret is None and "password" in words.lower():
         return _missing(encoded)
-    is_unknown = isinstance(exc, UnsupportedAlgorithm) or any(word in words for word in _UNKNOWN)
+    is_unknown = isinstance(exc, UnsupportedAlgorithm) or (
+        not words.startswith(_NO_KEY) and any(word in words for word in _UNKNOWN))
     if encoded.form not in (*_ENCRYPTED, key_form.OPENSSH) or secret is None or is_unknown:
         return _unreadable(encoded, exc)
-    return _refused("key-passphrase-wrong", f"{encoded.name} ({encoded.form}) does not open with the passphrase given: "
+    return refused("key-passphrase-wrong", f"{encoded.name} ({encoded.form}) does not open with the passphrase given: "
                     f"{_sentence(exc)}", _contents.CORRECT_PASSPHRASE)
 
 
 def _missing(encoded: _contents.EncodedKey) -> Refused:
-    return _refused("key-passphrase-missing", f"{encoded.name} is encrypted ({encoded.form}), and no passphrase was "
+    return refused("key-passphrase-missing", f"{encoded.name} is encrypted ({encoded.form}), and no passphrase was "
                     "given.", _contents.SET_PASSPHRASE)
 
 
 def _unreadable(encoded: _contents.EncodedKey, exc: Exception) -> Refused:
-    return _refused("input-unrecognised", f"{encoded.name} is {encoded.form} and cannot be read: {_sentence(exc)}",
+    return refused("input-unrecognised", f"{encoded.name} is {encoded.form} and cannot be read: {_sentence(exc)}",
                     f"Get the key once more, or convert it by hand: {_command(encoded)}")
 
 
@@ -182,19 +207,9 @@ def _command(encoded: _contents.EncodedKey) -> str:
 
 
 def _sentence(exc: Exception) -> str:
-    return printable(str(exc))[:300].rstrip(".") + "."
+    return printable(" ".join(str(exc).split()))[:300].rstrip(".") + "."
 
 
 def _spki(key: PrivateKeyTypes) -> bytes:
     return key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _to_pem(der: bytes) -> str:
-    text = base64.b64encode(der).decode("ascii")
-    lines = [text[begin : begin + 64] for begin in range(0, len(text), 64)]
-    return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
-
-
-def _refused(id: str, message: str, fix: str) -> Refused:
-    return Refused(Finding(id, "wanted", "error", message, fix))

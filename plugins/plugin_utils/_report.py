@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _requests
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
 from ansible_collections.sep.sesam.plugins.plugin_utils._verdict import Seen, Verdict
 
@@ -53,6 +53,7 @@ def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
         rmi=rmi,
         served=dict(served, reason=printable(served["reason"]), chain=[_certificates.facts(c) for c in seen.served]),
         log=log,
+        pending=_requests.csr_facts(_requests.csr_der(seen.request)) if seen.request else None,
     )
 
 

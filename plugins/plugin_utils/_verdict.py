@@ -9,10 +9,19 @@ Takes plain data and certificates, knows neither Ansible nor the host. Private t
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import datetime
+import time
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
+from ansible_collections.sep.sesam.plugins.plugin_utils import (
+    _catalogue,
+    _certificates,
+    _checks,
+    _preflight,
+    _requests,
+)
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
 
 if t.TYPE_CHECKING:
@@ -44,16 +53,32 @@ class Seen:
     answer: dict[str, t.Any]
     on_disk: list[x509.Certificate]
     served: list[x509.Certificate]
+    request: x509.CertificateSigningRequest | None = None
+    # The clock of the controller when the answer came.
+    received: float = dataclasses.field(default_factory=time.time)
 
     @classmethod
     def of(cls, answer: dict[str, t.Any]) -> Seen:
         """Take the answer of C(gather)."""
-        disk, served = answer.get("disk"), answer.get("served")
+        disk, served, pending = answer.get("disk"), answer.get("served"), answer.get("pending") or {}
         return cls(
             answer,
             _certificates.from_base64(disk["certificate"].get("chain", [])) if disk else [],
             _certificates.from_base64(served["chain"]) if served else [],
+            _requests.load_csr(base64.b64decode(pending["csr"])) if pending.get("csr") else None,
         )
+
+    def pending_spki(self) -> bytes:
+        """The public key of the pending request; empty without one."""
+        return _requests.csr_spki(self.request) if self.request else b""
+
+    def spki_in_place(self) -> bytes:
+        """The public key of the pair in place; empty where none works."""
+        return _certificates.spki(self.on_disk[0]) if self.on_disk and self.answer["disk"]["works"] else b""
+
+    def keys(self) -> list[bytes]:
+        """The public keys whose certificate may be put in place: the pending one first, then that in place."""
+        return [spki for spki in (self.pending_spki(), self.spki_in_place()) if spki]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +91,12 @@ class Verdict:
     findings: list[Finding]
 
 
-def judge(seen: Seen, wanted: Wanted | None = None) -> Verdict:
+def judge(seen: Seen, wanted: Wanted | None = None, policy: _preflight.Policy | None = None) -> Verdict:
     """Judge a host. Times are taken from the host's own clock, which the answer carries."""
+    policy = policy or _preflight.Policy()
     state, reason = _state(seen, wanted)
-    return Verdict(state, reason, _repair(state, seen, wanted), _findings(state, reason, seen))
+    findings = policy.weighed(_findings(state, reason, seen, policy))
+    return Verdict(state, reason, _repair(state, seen, wanted), findings)
 
 
 def _state(seen: Seen, wanted: Wanted | None) -> tuple[State, str]:
@@ -198,11 +225,10 @@ _TOLD: dict[State, tuple[str, str]] = {
     "fallback_generated": ("fallback-generated", "Run the role with the certificate and its key."),
     "unknown_certificate": ("unknown-certificate", "Look for -z and -k, gv_ro_ssl and SESAM_SSL_CERT on the host."),
     "stale_process": ("stale-process", "Restart rmi: sesam_cert_replace does it when the files are right."),
-    "expired": ("expired", "Run the role with a new certificate."),
 }
 
 
-def _findings(state: State, reason: str, seen: Seen) -> list[Finding]:
+def _findings(state: State, reason: str, seen: Seen, policy: _preflight.Policy) -> list[Finding]:
     findings = []
     if state in _TOLD:
         id, fix = _TOLD[state]
@@ -214,7 +240,22 @@ def _findings(state: State, reason: str, seen: Seen) -> list[Finding]:
         findings.append(Finding(
             "key-permissions", "current", "error", f"The private key in place has mode {mode}.",
             "Run the role: it sets 0600. Who could read the key has it: consider a new one."))
-    return findings + _chain_findings(seen)
+    return [*findings, *_chain_findings(seen), *_certificate_findings(seen, policy), *_request_findings(seen)]
+
+
+def _certificate_findings(seen: Seen, policy: _preflight.Policy) -> list[Finding]:
+    """What is to be said of the certificate in place, where the server can use it, and of the clock."""
+    moment = datetime.datetime.fromtimestamp(seen.answer["clock"], datetime.timezone.utc)
+    findings = policy.findings(seen.on_disk, "current", moment) if seen.on_disk and seen.answer["disk"]["works"] else []
+    return [*findings, *_checks.clock_skew(seen.answer["clock"], seen.received)]
+
+
+def _request_findings(seen: Seen) -> list[Finding]:
+    if seen.request is None:
+        return []
+    names = ", ".join(_requests.names_of(seen.request)) or "no name"
+    return [_catalogue.finding("request-pending", "current", f"A certificate for {names} was requested; the CA's "
+                               "answer has not been put in place yet.")]
 
 
 def _chain_findings(seen: Seen) -> list[Finding]:

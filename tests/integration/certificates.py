@@ -74,7 +74,8 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._rsa: rsa.RSAPrivateKey | None = None
         now = datetime.datetime.now(datetime.timezone.utc)
-        builder = _builder("sep.sesam test CA", self._key, (now - datetime.timedelta(days=9), 99))
+        subject = _name("sep.sesam test CA")
+        builder = _builder(subject, self._key.public_key(), (now - datetime.timedelta(days=9), 99), subject)
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         self.certificate = builder.add_extension(constraints, critical=True).sign(self._key, hashes.SHA256())
 
@@ -82,9 +83,23 @@ class Authority:
         """A pair for a host name, its leaf valid from so many days from now, for so many days."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         begin = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=begins)
-        builder = _builder(name, key, (begin, days), self.certificate.subject)
+        builder = _builder(_name(name), key.public_key(), (begin, days), self.certificate.subject)
         leaf = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         return Pair(leaf.sign(self._key, hashes.SHA256()), key, (self.certificate,))
+
+    def key_pem(self) -> bytes:
+        """Its key, for a CA that others play with it."""
+        return Pair(self.certificate, self._key).key_pem()
+
+    def answer(self, request: bytes) -> bytes:
+        """What a CA makes of a request in PEM: its names for its key, and the CA's own ideas of all else."""
+        csr = x509.load_pem_x509_csr(request)
+        assert csr.is_signature_valid
+        begin = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+        builder = _builder(csr.subject, csr.public_key(), (begin, 90), self.certificate.subject)
+        names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        leaf = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        return leaf.public_bytes(serialization.Encoding.PEM)
 
     def rsa_key(self) -> rsa.RSAPrivateKey:
         """One RSA key: they are slow to make."""
@@ -92,16 +107,19 @@ class Authority:
         return self._rsa
 
 
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+
+
 def _builder(
-    name: str, key: Key, valid: tuple[datetime.datetime, int], issuer: x509.Name | None = None
+    subject: x509.Name, public_key: t.Any, valid: tuple[datetime.datetime, int], issuer: x509.Name
 ) -> x509.CertificateBuilder:
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     begin, days = valid
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer or subject)
-        .public_key(key.public_key())
+        .issuer_name(issuer)
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(begin + datetime.timedelta(days=days))

@@ -29,7 +29,7 @@ def test_check_mode_has_no_side_effect_and_shows_the_diff(
     assert "-subject: CN=old.example" in run.output
     assert "+subject: CN=backup.example" in run.output
     assert f"+fingerprint_sha256: {wanted.fingerprint}" in run.output
-    assert "BEGIN" not in run.output + run.dump
+    assert "PRIVATE KEY" not in run.output + run.dump
 
     # The diff of the real thing is the one that was announced.
     done = controller.run({"drifted": hosts["drifted"]}, "--diff")

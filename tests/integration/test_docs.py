@@ -14,11 +14,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.sep.sesam.plugins.modules import sesam_cert_replace, sesam_cert_resolve
+from ansible_collections.sep.sesam.plugins.modules import (
+    sesam_cert_replace,
+    sesam_cert_resolve,
+    sesam_pkcs8_convert,
+    sesam_selfsigned,
+)
+from cryptography import x509
+from integration import readers
 from integration.certificates import Authority, Pair
 from integration.controller import OWN, Controller, local
 from integration.servers import Server
-from workbench import tree
+from workbench import neighbours, tree, venvs
 
 HOSTS = ("backup1.example.com", "backup2.example.com")
 MakeServer = t.Callable[..., Server]
@@ -54,11 +61,25 @@ class Site:
         program, *words = shlex.split(command)
         done = subprocess.run(
             [OWN / program, *words, "-i", "special.json", "-e", "ansible_become=false"],
-            cwd=self.folder, env=self.controller.environment(), stdin=subprocess.DEVNULL,
+            cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        """With the collections of others that the guides show."""
+        env = self.controller.environment()
+        path = f"{env['ANSIBLE_COLLECTIONS_PATH']}:{neighbours.folder(venvs.Venv())}"
+        return {**env, "ANSIBLE_COLLECTIONS_PATH": path}
+
+    def place_modules(self, play: str) -> None:
+        """Let the modules of a playbook find the stand-ins, as the role does by its variables."""
+        plays = yaml.safe_load((self.folder / play).read_text())
+        places = {"sesam2000_ini": "{{ sesam_https_sesam2000_ini }}", "port": "{{ sesam_https_port }}"}
+        for one in plays:
+            one["module_defaults"] = {"group/sep.sesam.sesam": places}
+        (self.folder / play).write_text(yaml.safe_dump(plays))
 
     def all_serve_what_is_wanted(self) -> bool:
         """Whether both ports serve the certificate of their host."""
@@ -105,13 +126,22 @@ def test_the_look_at_a_host(site: Site) -> None:
     assert '"state": "fallback_generated"' in output
 
 
-@pytest.mark.parametrize("module", [sesam_cert_replace, sesam_cert_resolve], ids=lambda m: m.__name__.split(".")[-1])
-def test_the_examples_of_a_module(module: t.Any, site: Site) -> None:
-    """The examples of a module are tasks that Ansible takes, and the first one runs."""
-    tasks = yaml.safe_load(module.EXAMPLES)
-    play = [{"hosts": HOSTS[0], "gather_facts": False, "tasks": tasks}]
+MODULES = [sesam_cert_replace, sesam_cert_resolve, sesam_pkcs8_convert, sesam_selfsigned]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__.split(".")[-1])
+def test_the_examples_of_a_module_are_tasks(module: t.Any, site: Site) -> None:
+    """Ansible takes them."""
+    play = [{"hosts": HOSTS[0], "gather_facts": False, "tasks": yaml.safe_load(module.EXAMPLES)}]
     (site.folder / "play.yml").write_text(yaml.safe_dump(play))
     site.run("ansible-playbook play.yml --syntax-check")
+
+
+@pytest.mark.parametrize("module", MODULES[:2], ids=lambda m: m.__name__.split(".")[-1])
+def test_the_first_example_of_a_module(module: t.Any, site: Site) -> None:
+    """It runs."""
+    tasks = yaml.safe_load(module.EXAMPLES)
+    play: list[dict[str, t.Any]] = [{"hosts": HOSTS[0], "gather_facts": False}]
     (site.folder / "files").mkdir()
     pair = site.wanted[HOSTS[0]]
     (site.folder / "files" / "backup.example.com.crt").write_bytes(pair.pem)
@@ -125,7 +155,114 @@ def test_the_examples_of_a_module(module: t.Any, site: Site) -> None:
     assert expected in (None, site.servers[HOSTS[0]].served())
 
 
-@pytest.mark.parametrize("document", ["docs/troubleshooting.md", "docs/how-it-works.md", "roles/sesam_https/README.md"])
+# Where the certificate comes from
+
+
+def guide(title: str) -> list[str]:
+    """The YAML examples of a section of the guide."""
+    text = (tree.ROOT / "docs" / "sources.md").read_text()
+    section = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert section, title
+    return re.findall(r"```yaml\n(.*?)```", section[1], re.DOTALL)
+
+
+def certificate_in_place(server: Server) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(Path(server.instance.certificate).read_bytes())
+
+
+def test_the_guide_to_a_pfx(site: Site) -> None:
+    """A PFX for each host, and a variable with its passphrase."""
+    play, _mend = guide("A file from the security team")
+    for host in HOSTS:
+        files = [site.folder / "certificates" / f"{host}.{ending}" for ending in ("crt", "key", "pfx")]
+        subprocess.run(["openssl", "pkcs12", "-export", "-in", files[0], "-inkey", files[1], "-out", files[2],
+                        "-passout", "pass:a passphrase"], check=True)
+    (site.folder / "play.yml").write_text(play)
+    site.run("ansible-playbook play.yml -e \"vault_pfx_passphrase='a passphrase'\"")
+    assert site.all_serve_what_is_wanted()
+
+
+def test_the_guide_to_a_key_that_cannot_be_read(site: Site, authority: Authority) -> None:
+    """A PKCS#1 key in place, mended there; the replacement then finds that a restart is enough."""
+    _play, mend = guide("A file from the security team")
+    pair = authority.issue(HOSTS[0], key=authority.rsa_key())
+    server = site.servers[HOSTS[0]]
+    server.put(pair, pair.key_pem("TraditionalOpenSSL"))
+    (site.folder / "mend.yml").write_text(mend.replace("/var/opt/sesam/var", server.instance.sesam_var))
+    command = f"ansible-playbook mend.yml --limit {HOSTS[0]}"
+    assert "changed=1 " in site.run(command)
+    assert "changed=0 " in site.run(command)
+    assert readers.is_plain_pkcs8_of(server.instance.private_key, server.instance.certificate)
+    kept = list(Path(server.instance.ssl_folder).glob("sesam.https.key.*"))
+    assert [path.read_bytes() for path in kept] == [pair.key_pem("TraditionalOpenSSL")]
+
+
+def test_the_guide_to_self_signed(site: Site) -> None:
+    """As it stands there; the key is smaller here, since a test has no time."""
+    (play,) = guide("Self-signed in five lines")
+    assert len(play.splitlines()) == 5
+    (site.folder / "play.yml").write_text(play)
+    command = "ansible-playbook play.yml -e sesam_https_key_size=2048"
+    site.run(command)
+    for host, server in site.servers.items():
+        found = certificate_in_place(server)
+        assert found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == (
+            x509.SubjectAlternativeName([x509.DNSName(host)]))
+        assert server.served() == readers.on_disk(server.instance.certificate)
+    assert site.run(command).count("changed=0 ") == len(HOSTS)
+
+
+def test_the_guide_to_a_ca_of_ones_own(site: Site, authority: Authority) -> None:
+    """Both commands, and between them community.crypto as the CA."""
+    if not (neighbours.folder(venvs.Venv()) / "ansible_collections" / "community" / "crypto").exists():
+        pytest.skip("the collection community.crypto could not be had: `make test` says why")
+    (inventory,) = blocks("README.md")
+    (site.folder / "inventory.yml").write_text(inventory)
+    (sign,) = guide("Your own CA")
+    (site.folder / "sign.yml").write_text(sign)
+    (site.folder / "ca").mkdir()
+    (site.folder / "ca" / "ca.crt").write_bytes(authority.issue().pem.partition(b"-----END CERTIFICATE-----\n")[2])
+    (site.folder / "ca" / "ca.key").write_bytes(authority.key_pem())
+    request, replace = commands("docs/sources.md", "ansible-playbook")
+    site.run(f"{request} -e sesam_https_key_size=2048")
+    assert sorted(path.name for path in (site.folder / "csr").iterdir()) == [f"{host}.csr" for host in HOSTS]
+    site.run("ansible-playbook sign.yml")
+    site.run(replace)
+    for host, server in site.servers.items():
+        assert host in str(certificate_in_place(server).subject)
+        assert certificate_in_place(server).issuer == authority.certificate.subject
+        assert server.served() == readers.on_disk(server.instance.certificate)
+    assert site.run(replace).count("changed=0 ") == len(HOSTS)
+
+
+def test_the_guide_to_acme(site: Site) -> None:
+    """Paths of the host, which are links there; the paths are ours, the rest as it stands there."""
+    (play,) = guide("ACME")
+    live = site.folder / "live"
+    for host in HOSTS:
+        (live / host).mkdir(parents=True)
+        for name, ending in (("fullchain.pem", "crt"), ("privkey.pem", "key")):
+            (live / host / name).symlink_to(site.folder / "certificates" / f"{host}.{ending}")
+    (site.folder / "play.yml").write_text(play.replace("/etc/letsencrypt/live", str(live)))
+    site.place_modules("play.yml")
+    site.run("ansible-playbook play.yml")
+    assert site.all_serve_what_is_wanted()
+
+
+def test_the_guide_to_hashicorp_vault_is_a_playbook(site: Site) -> None:
+    """No Vault runs here; that Ansible takes the playbook is all that is shown."""
+    if not (neighbours.folder(venvs.Venv()) / "ansible_collections" / "community" / "hashi_vault").exists():
+        pytest.skip("the collection community.hashi_vault could not be had: `make test` says why")
+    (play,) = guide("HashiCorp Vault")
+    (site.folder / "play.yml").write_text(play)
+    site.run("ansible-playbook play.yml --syntax-check")
+
+
+DOCUMENTS = ["README.md", "docs/troubleshooting.md", "docs/how-it-works.md", "docs/sources.md", "docs/findings.md",
+             "roles/sesam_https/README.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
     """Relative links of the documents."""
     path = tree.ROOT / document

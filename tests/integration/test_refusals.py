@@ -88,11 +88,12 @@ def _inputs(authority: Authority, wanted: Pair, folder: Path) -> dict[str, dict[
     }  # fmt: skip
 
 
-def test_missing_key_is_told_before_the_host_is_asked_to_act(
+def test_missing_key_is_told(
     server: Server, controller: Controller, wanted: Pair, tmp_path: Path
 ) -> None:
     certificate = str(wanted.write(tmp_path / "files").certificate)
     run = controller.run({"one": {**local(), **server.variables(certificate=certificate)}})
     assert run.rc == 2
-    assert run.of("replace") is None
-    assert "set sesam_https_private_key" in run.output
+    message = run.replace().message
+    assert message.startswith("Nothing was touched. input-unrecognised: certificate (")
+    assert "holds no private key: it is a certificate. Set private_key (sesam_https_private_key)" in message

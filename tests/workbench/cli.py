@@ -9,7 +9,7 @@ import os
 import sys
 import typing as t
 
-from . import commands, lint, matrix, package, sanity, tree, venvs
+from . import commands, docs, lint, matrix, neighbours, package, sanity, tree, venvs
 
 # More than cores: the tests wait for servers and for time limits as long as they compute.
 WORKERS = str(2 * (os.cpu_count() or 1))
@@ -25,6 +25,7 @@ def test(*arguments: str) -> None:
     """Run every test, or those that arguments for pytest pick."""
     venv = venvs.main_venv("demo", "test")
     matrix.ensure()
+    neighbours.ensure(venv)
     os.chdir(tree.ROOT)
     commands.become([venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments], env=venv.environment())
 
@@ -45,6 +46,7 @@ COMMANDS: dict[str, t.Callable[..., None]] = {
     "build": build,
     "clean": tree.clean,
     "demo": demo,
+    "docs": docs.docs,
     "lint": lint.lint,
     "sanity": sanity.sanity,
     "test": test,

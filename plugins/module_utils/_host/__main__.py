@@ -7,13 +7,13 @@
 import json
 import sys
 
-from .answer import answer
+from .answer import QUESTIONS, answer
 
 
 def main() -> int:
     """Read the parameters from standard input, write the answer to standard output."""
-    if sys.argv[1:] not in (["resolve"], ["replace"]):
-        sys.stderr.write("usage: python3 -m _host resolve|replace < parameters.json\n")
+    if sys.argv[1:] not in [[question] for question in QUESTIONS]:
+        sys.stderr.write("usage: python3 -m _host %s < parameters.json\n" % "|".join(QUESTIONS))
         return 2
     result = answer(sys.argv[1], json.load(sys.stdin))
     json.dump(result, sys.stdout, sort_keys=True)

@@ -7,10 +7,11 @@
 from . import refusal
 
 # The program is also run by hand and as a subprocess: python -m _host resolve < parameters.json
+QUESTIONS = ("resolve", "replace", "convert", "key_files")
 
 
 def answer(question: str, parameters: dict) -> dict:
-    """Answer C(resolve) or C(replace).
+    """Answer one of the C(QUESTIONS).
 
     The answer always has C(refused): C(None), or a finding (id, subject, level, message, fix) that says
     why nothing was done.
@@ -34,11 +35,17 @@ def _ask(question: str, parameters: dict) -> dict:
         raise refusal.Refused(
             "python-without-ssl", "The Python that runs on the host cannot do TLS: it has no ssl module.",
             "Set ansible_python_interpreter to the system's own Python.") from None
-    # Imported here, not above: both need the ssl module that was just looked for.
+    # Imported here, not above: they need the ssl module that was just looked for.
     if question == "resolve":
         from . import gather
         seen = gather.gather(parameters)
-    else:
+    elif question == "replace":
         from . import transaction
         seen = transaction.replace(parameters)
+    elif question == "convert":
+        from . import conversion
+        seen = conversion.convert(parameters)
+    else:
+        from . import key_files
+        seen = key_files.look_or_make(parameters)
     return dict(seen, refused=seen.get("refused"))

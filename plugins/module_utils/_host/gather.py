@@ -38,8 +38,8 @@ class Rmi(t.NamedTuple):
 def gather(parameters: dict) -> dict:
     """Answer the question C(resolve).
 
-    C(installation), C(disk), C(rmi), C(served), C(log), C(journal), C(clock) and C(uid), as plain data;
-    certificates as base64 of DER.
+    C(installation), C(disk), C(rmi), C(served), C(log), C(journal), C(pending), C(clock) and C(uid), as plain
+    data; certificates as base64 of DER.
     """
     try:
         places = layout.find(parameters)
@@ -53,6 +53,7 @@ def look(places: layout.Layout, parameters: dict) -> dict:
     rmi = find_rmi(places, parameters)
     with pair_files.Folder(places.ssl_folder) as folder:
         disk = folder.read()
+    kept = state.State(places.state_folder)
     began = processes.started(rmi.pid) if rmi.pid is not None else None
     return {
         "installation": places.facts(),
@@ -60,7 +61,8 @@ def look(places: layout.Layout, parameters: dict) -> dict:
         "rmi": dict(rmi._asdict(), started=began),
         "served": served_facts(rmi.rest_port.look()),
         "log": log_facts(server_log.last_setup_line(places.log_files), places.certificate, began),
-        "journal": state.State(places.state_folder).journal(),
+        "journal": kept.journal(),
+        "pending": kept.pending(),
         "clock": time.time(),
         "uid": os.geteuid(),
     }

@@ -8,12 +8,9 @@ PKCS#8: RFC 5208, RFC 5958. PKCS#1: RFC 8017 A.1.2. SEC1: RFC 5915. Java's key f
 server, reads PKCS#8 alone.
 """
 
-import base64
-import binascii
-import re
 import typing as t
 
-from . import der
+from . import der, pem
 
 PKCS8 = "PKCS#8"
 PKCS8_ENCRYPTED = "encrypted PKCS#8"
@@ -24,8 +21,13 @@ TRADITIONAL_ENCRYPTED = "traditional encrypted"
 OPENSSH = "OpenSSH"
 NONE = "no private key"
 
-_BLOCK = re.compile(
-    br"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[ \t]*\r?\n(.*?)-----END \1-----", re.DOTALL)
+# The file may begin with a BOM, hold CRLF, text and certificates: what counts is the first private key.
+_LABEL_END = "PRIVATE KEY"
+
+
+def blocks(content: bytes) -> t.List[pem.Block]:
+    """The private keys of a PEM file."""
+    return [block for block in pem.blocks(content) if block.is_whole and block.label.endswith(_LABEL_END)]
 
 
 def of(content: bytes) -> str:
@@ -34,37 +36,34 @@ def of(content: bytes) -> str:
     A PKCS#8 structure under another label, or without any (DER), is not what the server reads: the name
     says so.
     """
-    block = _BLOCK.search(content)
-    if block is None:
+    found = blocks(content)
+    if not found:
         form = of_der(content)
         return NONE if form == NONE else "%s in DER" % form
-    label, body = block.group(1), block.group(2)
-    if b"Proc-Type:" in body:
+    return of_block(found[0])
+
+
+def of_block(block: pem.Block) -> str:
+    """The same for one block of a PEM file."""
+    if b"Proc-Type:" in block.body:
         return TRADITIONAL_ENCRYPTED
-    if label == b"OPENSSH PRIVATE KEY":
+    if block.label == "OPENSSH PRIVATE KEY":
         return OPENSSH
     try:
-        form = of_der(base64.b64decode(b"".join(body.split()), validate=True))
-    except (binascii.Error, ValueError):
+        form = of_der(block.der())
+    except ValueError:
         return NONE
-    if form == PKCS8 and label != b"PRIVATE KEY":
-        return "PKCS#8 labelled %s" % label.decode("ascii")
+    if form == PKCS8 and block.label != "PRIVATE KEY":
+        return "PKCS#8 labelled %s" % block.label
     return form
 
 
 def of_der(content: bytes) -> str:
     """Name the form of a private key in DER, by the kinds of its first members."""
-    outer = der.element(content, 0)
-    if outer is None or outer[0] != der.SEQUENCE:
+    try:
+        tags = [member.tag for member in der.members(content, 9)]
+    except der.Damaged:
         return NONE
-    tags: t.List[int] = []
-    position, end = outer[1], outer[2]
-    while position < end and len(tags) < 9:
-        element = der.element(content, position)
-        if element is None:
-            return NONE
-        tags.append(element[0])
-        position = element[2]
     if tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTETS]:
         return PKCS8
     if tags == [der.SEQUENCE, der.OCTETS]:

@@ -16,6 +16,7 @@ from . import files, sm_ini
 
 CERTIFICATE_NAME = "sesam.https.crt"
 PRIVATE_KEY_NAME = "sesam.https.key"
+CSR_NAME = "sesam.https.csr"
 STATE_FOLDER_NAME = ".sep-sesam"
 LOG_NAME = "sm_gui_server.log"
 USUAL_SM_MAIN = "/opt/sesam/bin/sesam/sm_main"
@@ -66,6 +67,7 @@ class Layout(t.NamedTuple):
     def facts(self) -> dict:
         """The places as plain data."""
         return {"sesam_var": self.sesam_var, "sm_main": self.sm_main, "ssl_folder": self.ssl_folder,
+                "certificate": self.certificate, "private_key": self.private_key,
                 "log_files": self.log_files}
 
 

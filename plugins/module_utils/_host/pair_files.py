@@ -10,22 +10,19 @@ certificate.
 """
 
 import base64
-import binascii
 import errno
 import os
-import re
 import ssl
 import stat
 import typing as t
 
-from . import files, key_form, layout, refusal, served
+from . import files, key_form, layout, pem, refusal, served
 
 SIZE_LIMIT = 1 << 20
 CERTIFICATE, PRIVATE_KEY = layout.CERTIFICATE_NAME, layout.PRIVATE_KEY_NAME
 CERTIFICATE_MODE, PRIVATE_KEY_MODE = 0o644, 0o600
 # What is staged stands beside its place under these endings: the pair to come, and the pair to go back to.
 NEW, OLD = ".sep-sesam-new", ".sep-sesam-old"
-_PEM = re.compile(br"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 class Copy(t.NamedTuple):
@@ -243,9 +240,18 @@ def as_base64(chain: t.Iterable[bytes]) -> t.List[str]:
 def chain_in(content: bytes) -> t.List[bytes]:
     """The certificates of a PEM file as DER; none when one of them is damaged."""
     try:
-        return [base64.b64decode(b"".join(body.split()), validate=True) for body in _PEM.findall(content)]
-    except (binascii.Error, ValueError):
+        return [block.der() for block in pem.blocks(content) if block.label == "CERTIFICATE"]
+    except ValueError:
         return []
+
+
+def csr_in(content: bytes) -> t.Optional[bytes]:
+    """The certificate signing request of a PEM file as DER; C(None) where there is none that is whole."""
+    try:
+        found = [block.der() for block in pem.blocks(content) if block.label.endswith("CERTIFICATE REQUEST")]
+    except ValueError:
+        return None
+    return found[0] if found else None
 
 
 def _reason_not_to_work(certificate: File, private_key: File) -> str:

@@ -14,6 +14,18 @@ from . import files, gather, layout, processes, refusal
 _SPARE_BYTES = 1 << 20
 
 
+def find_installation(parameters: dict) -> layout.Layout:
+    """Find the installation, or refuse and say what helps."""
+    try:
+        return layout.find(parameters)
+    except layout.NotInstalled as exc:
+        if exc.is_hidden:
+            raise refusal.Refused("not-root", "SEP sesam was not found: %s." % exc,
+                                  "Run with become: true (--become).") from exc
+        raise refusal.Refused("sesam-not-found", "SEP sesam was not found: %s." % exc,
+                              "Set the option sesam_var to the folder that holds ini/sm.ini.") from exc
+
+
 def check_validity(parameters: dict) -> None:
     """Refuse a certificate that is not valid by the clock of this host (RFC 5280, 4.1.2.5)."""
     now = time.time()
@@ -53,15 +65,42 @@ def check_sm_main(path: str) -> None:
 def check_folder(places: layout.Layout) -> None:
     """Refuse a place where two files cannot be exchanged safely."""
     folder = places.ssl_folder if os.path.lexists(places.ssl_folder) else places.ini_folder
-    for path, expected in ((folder, stat.S_ISDIR), (places.certificate, stat.S_ISREG),
-                           (places.private_key, stat.S_ISREG)):
-        _check_kind(path, expected)
-    if not os.access(folder, os.W_OK | os.X_OK) or not os.access(places.ini_folder, os.W_OK | os.X_OK):
-        if os.geteuid() != 0:
-            raise refusal.Refused("not-root", "User %d may not write to %s." % (os.geteuid(), folder),
-                                  "Run with become: true (--become).")
-        raise refusal.Refused("directory-not-writable", "root may not write to %s: is it mounted read-only?" % folder,
-                              "Make the folder writable.")
+    _check_kind(folder, stat.S_ISDIR)
+    for path in (places.certificate, places.private_key):
+        _check_file(path)
+    for path in (folder, places.ini_folder):
+        _check_writable(path)
+
+
+def check_destination(path: str) -> None:
+    """Refuse a path where a file cannot be exchanged safely; its folder has to be there."""
+    if not os.path.isabs(path):
+        raise refusal.Refused("path-not-absolute", "%s is no absolute path." % path,
+                              "Write the path from the root of the host.")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise refusal.Refused("directory-missing", "There is no folder %s (or no permission to look at it)." % folder,
+                              "Make the folder first.")
+    _check_file(path)
+    _check_writable(folder)
+
+
+def _check_writable(folder: str) -> None:
+    if os.access(folder, os.W_OK | os.X_OK):
+        return
+    if os.geteuid() != 0:
+        raise refusal.Refused("not-root", "User %d may not write to %s." % (os.geteuid(), folder),
+                              "Run with become: true (--become).")
+    raise refusal.Refused("directory-not-writable", "root may not write to %s: is it mounted read-only?" % folder,
+                          "Make the folder writable.")
+
+
+def _check_file(path: str) -> None:
+    _check_kind(path, stat.S_ISREG)
+    # What is staged beside it can replace no file that is mounted over its place, as containers have them.
+    if os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) in processes.mount_points():
+        raise refusal.Refused("different-filesystem", "%s is mounted there by itself, and cannot be replaced." % path,
+                              "Mount the folder that holds it, and not the file.")
 
 
 def check_space(places: layout.Layout) -> None:

@@ -5,11 +5,14 @@
 """What Linux tells about processes and listening sockets in C(/proc)."""
 
 import os
+import re
 import resource
 import socket
 import struct
 import typing as t
 
+# Where programs are on a host, whatever the PATH of whoever runs us says.
+USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LISTENING = "0A"
 # Signals 32 and 33, which glibc keeps for itself and lets no program change.
 _OF_THE_C_LIBRARY = 0x180000000
@@ -136,6 +139,17 @@ def group_members(group: int) -> t.List[int]:
         if columns and int(columns[2]) == group and columns[0] != "Z":
             members.append(pid)
     return members
+
+
+def mount_points(table: str = "/proc/self/mountinfo") -> t.Set[str]:
+    """Where something is mounted, as this process sees it."""
+    try:
+        with open(table, "rb") as lines:
+            # The kernel writes blanks and the like as octal numbers.
+            return {os.fsdecode(re.sub(br"\\([0-7]{3})", lambda match: bytes([int(match.group(1), 8)]),
+                                       line.split(b" ")[4])) for line in lines}
+    except OSError:
+        return set()
 
 
 def is_alive(pid: int) -> bool:

@@ -25,7 +25,6 @@ import typing as t
 
 from . import processes, refusal, server_log
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROFILE_SECONDS = 10
 _OUTPUT_BYTES = 4 << 20
 _SAID_LENGTH = 300
@@ -110,7 +109,7 @@ def _environment_of(profile: str) -> t.Dict[str, str]:
 
     :raises refusal.Refused: it is there and cannot be used; a daemon started without it might not run.
     """
-    clean = {"PATH": _PATH, "HOME": _home()}
+    clean = {"PATH": processes.USUAL_PATH, "HOME": _home()}
     if not os.path.lexists(profile):
         return clean
     fix = "Look at the profile: it has to belong to root and to end well when it is sourced."

@@ -8,6 +8,7 @@ C(lock): held by the kernel for the process that works here, so a dead process l
 C(journal): an unfinished replacement and what it takes to undo it.
 C(result): the answer of the last run, for a second call with the same run id.
 C(backups): the pairs that were replaced, each in a folder of its own, the newest last by name.
+C(pending): the key of a certificate that was requested and has not come yet, and the request (CSR).
 """
 
 import errno
@@ -19,9 +20,9 @@ import stat
 import time
 import typing as t
 
-from . import files, pair_files, refusal
+from . import files, layout, pair_files, refusal
 
-_LOCK, _JOURNAL, _RESULT, _BACKUPS = "lock", "journal", "result", "backups"
+_LOCK, _JOURNAL, _RESULT, _BACKUPS, _PENDING = "lock", "journal", "result", "backups", "pending"
 _FACTS = "facts"
 _SIZE_LIMIT = 4 << 20
 
@@ -41,7 +42,7 @@ class State:
         :param timeout_same_run: seconds to wait for a run with the same id: its answer is ours.
         :raises refusal.Refused: another run holds it and does not end in time.
         """
-        _make_private_folder(self.path)
+        make_private_folder(self.path)
         self._lock = os.open(self._at(_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         begin = time.monotonic()
         while not _try_lock(self._lock):
@@ -100,7 +101,7 @@ class State:
         """Keep a pair, durable; the answer is the path of the backup, C(None) where there is nothing to keep."""
         if not pair:
             return None
-        _make_private_folder(self._at(_BACKUPS))
+        make_private_folder(self._at(_BACKUPS))
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = os.path.join(self._at(_BACKUPS), "%s-%s" % (moment, run["id"][:8]))
         unfinished = path + ".new"
@@ -145,6 +146,39 @@ class State:
         for name in names[:max(len(names) - keep, 0)]:
             shutil.rmtree(os.path.join(self._at(_BACKUPS), name), ignore_errors=True)
 
+    # The pending request
+
+    @property
+    def pending_key(self) -> str:
+        return self._at(os.path.join(_PENDING, layout.PRIVATE_KEY_NAME))
+
+    @property
+    def pending_csr(self) -> str:
+        return self._at(os.path.join(_PENDING, layout.CSR_NAME))
+
+    def make_pending(self) -> None:
+        """Make the folder of the pending request; the lock is held, so its parent is there."""
+        make_private_folder(self._at(_PENDING))
+
+    def clear_pending(self) -> None:
+        """The certificate has come: forget the request and its key."""
+        shutil.rmtree(self._at(_PENDING))
+        files.sync_folder(self.path)
+
+    def pending(self) -> t.Optional[dict]:
+        """The pending request as plain data; C(None) where there is none, or no right to look."""
+        try:
+            made: t.Optional[float] = os.lstat(self.pending_key).st_mtime
+        except OSError:
+            made = None
+        try:
+            csr = pair_files.csr_in(files.read_regular(self.pending_csr, pair_files.SIZE_LIMIT).content)
+        except files.Unreadable:
+            csr = None
+        if made is None and csr is None:
+            return None
+        return {"csr": pair_files.as_base64([csr])[0] if csr else None, "has_key": made is not None, "made": made}
+
     # Files
 
     def _at(self, name: str) -> str:
@@ -165,7 +199,11 @@ class State:
         files.sync_folder(self.path)
 
 
-def _make_private_folder(path: str) -> None:
+def make_private_folder(path: str) -> None:
+    """Make a folder that is ours alone, if it is not there.
+
+    :raises refusal.Refused: what is there is not.
+    """
     try:
         os.mkdir(path, 0o700)
         files.sync_folder(os.path.dirname(path))

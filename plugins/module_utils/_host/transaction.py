@@ -8,15 +8,31 @@ What dies elsewhere (controller, connection) does not stop it. What dies here le
 next run undoes or finishes what it tells.
 """
 
-import grp
 import os
-import pwd
 import syslog
 import time
 import typing as t
 
-from . import gather, layout, pair_files, place_checks, processes, refusal, served, sm_main, state, switch, way_back
+from . import (
+    files,
+    gather,
+    key_source,
+    layout,
+    owners,
+    pair_files,
+    pkcs8,
+    place_checks,
+    processes,
+    refusal,
+    served,
+    sm_main,
+    state,
+    switch,
+    way_back,
+)
 
+# In the place of a path: the key of the pending request.
+PENDING = "pending"
 _LOG_LINES_SHOWN = 30
 _LINE_LENGTH_SHOWN = 300
 
@@ -27,7 +43,9 @@ def replace(parameters: dict) -> dict:
     The parameters are those of C(gather), and C(run) (C(id), C(by)), C(certificate) and C(private_key) (PEM,
     clean, leaf first), C(not_before) and C(not_after) (seconds since the epoch), C(log_check),
     C(start_timeout), C(stop_timeout), C(lock_timeout), C(keep_backups), C(owner), C(group),
-    C(start_stopped), C(check_mode).
+    C(start_stopped), C(check_mode). C(private_key) is C(None) where the key is on this host: then
+    C(private_key_on_host) is the absolute path of its file, or C(pending) for the key of the request that is
+    pending here. C(levels), if given: the levels of findings by their ids, to go on in spite of some.
 
     The answer has C(changed), C(action) (C(none), C(permissions), C(placed), C(started), C(restarted) or
     C(replaced)), C(recovered) (C(finished) or C(undone), after an interrupted run), C(steps), C(downtime)
@@ -35,14 +53,7 @@ def replace(parameters: dict) -> dict:
     C(before) and C(after) (see C(gather)), C(refused), and C(failure) (C(step), C(reason), C(log_since),
     C(way_back)).
     """
-    try:
-        places = layout.find(parameters)
-    except layout.NotInstalled as exc:
-        if exc.is_hidden:
-            raise refusal.Refused("not-root", "SEP sesam was not found: %s." % exc,
-                                  "Run with become: true (--become).") from exc
-        raise refusal.Refused("sesam-not-found", "SEP sesam was not found: %s." % exc,
-                              "Set the option sesam_var to the folder that holds ini/sm.ini.") from exc
+    places = place_checks.find_installation(parameters)
     run = _Run(places, parameters)
     place_checks.check_folder(places)
     if parameters["check_mode"]:
@@ -60,6 +71,8 @@ class _Run:
         chain = pair_files.chain_in(parameters["certificate"].encode("ascii"))
         self._chain = pair_files.as_base64(chain)
         self._new = served.fingerprint(chain[0])
+        self._private_key: str = parameters["private_key"]
+        self._key_path = self._find_key()
         self._context: t.Optional[processes.Context] = None
         # Set when an interrupted run has left an rmi stopped that was not.
         self._should_run = False
@@ -68,11 +81,23 @@ class _Run:
             "changed": False, "action": "none", "recovered": None, "steps": [], "downtime": None, "backup": None,
             "log_line": None, "findings": [], "refused": None, "failure": None}
 
+    def _find_key(self) -> t.Optional[str]:
+        """Where on this host the key is; C(None) where it came with the certificate."""
+        if self._parameters["private_key"] is not None:
+            return None
+        return self._kept.pending_key if self._is_pending() else self._parameters["private_key_on_host"]
+
+    def _is_pending(self) -> bool:
+        return self._parameters["private_key"] is None and self._parameters["private_key_on_host"] == PENDING
+
     def preview(self) -> dict:
         """Check mode: what would be done, without a trace."""
         before = self._look()
         action = self._decide(before)
-        self._check(before, action)
+        try:
+            self._check(before, action)
+        except refusal.Refused as exc:
+            return dict(self._answer, refused=exc.finding(), before=before, after=before)
         changed = action != "none" or before["journal"] is not None
         return dict(self._answer, changed=changed, action=action, before=before, after=before)
 
@@ -107,6 +132,9 @@ class _Run:
             if after["journal"] is not None or answer["action"] != "none":
                 self._tidy(self._end)
                 after = self._look()
+            if self._is_pending():
+                self._tidy(self._end_request)
+                after = dict(after, pending=self._kept.pending())
         except refusal.Refused as exc:
             answer["refused"] = exc.finding()
         except OSError as exc:
@@ -124,6 +152,17 @@ class _Run:
         self._kept.prune(self._parameters["keep_backups"], spared=self._answer["backup"])
         if self._answer["backup"] and not os.path.isdir(self._answer["backup"]):
             self._answer["backup"] = None  # keep_backups is 0
+
+    def _end_request(self) -> None:
+        """Forget the request whose key is in place: also when an earlier run had no time for it."""
+        try:
+            pending, placed = [
+                pkcs8.from_file(files.read_regular(path, pair_files.SIZE_LIMIT).content)
+                for path in (self._kept.pending_key, self._places.private_key)]
+        except (files.Unreadable, ValueError):
+            return
+        if pkcs8.same_key(pending, placed):
+            self._kept.clear_pending()
 
     # What is to be done
 
@@ -146,19 +185,38 @@ class _Run:
 
     def _owner(self, default: t.Tuple[int, int]) -> t.Tuple[int, int]:
         """Owner and group as asked for, else the default."""
-        owner, group = self._parameters["owner"], self._parameters["group"]
-        return (default[0] if owner is None else _id_of(owner, "owner", lambda name: pwd.getpwnam(name).pw_uid),
-                default[1] if group is None else _id_of(group, "group", lambda name: grp.getgrnam(name).gr_gid))
+        return owners.ids(self._parameters, default)
 
     def _check(self, seen: dict, action: str) -> None:
         """Refuse, before anything is touched, what cannot end well."""
-        place_checks.check_validity(self._parameters)
+        if action in ("replaced", "placed") and self._key_path is not None:
+            self._private_key = self._key_on_host(self._key_path)
+        self._weigh(place_checks.check_validity, self._parameters)
         if action in ("replaced", "placed"):
-            place_checks.check_space(self._places)
+            self._weigh(place_checks.check_space, self._places)
         rmi = _rmi_in(seen)
         if action in ("replaced", "restarted", "started") or rmi.is_running is None:
-            place_checks.check_sm_main(self._places.sm_main)
-            place_checks.check_rmi(rmi, sm_main.SmMain(self._places.sm_main, self._places.profile, None).rmi_pid())
+            self._weigh(place_checks.check_sm_main, self._places.sm_main)
+            self._weigh(place_checks.check_rmi, rmi,
+                        sm_main.SmMain(self._places.sm_main, self._places.profile, None).rmi_pid())
+
+    def _key_on_host(self, path: str) -> str:
+        if self._is_pending() and not os.path.lexists(path):
+            raise refusal.Refused(
+                "pending-missing", "No request is pending on this host: there is no private key %s." % path,
+                "Request a certificate first, by the playbook sep.sesam.request_csr, which makes key and request.",
+                subject="wanted")
+        return key_source.for_certificate(path, self._parameters["certificate"])
+
+    def _weigh(self, check: t.Callable[..., None], *arguments: t.Any) -> None:
+        """Make a check; what it refuses is only noted where the user has said so."""
+        try:
+            check(*arguments)
+        except refusal.Refused as exc:
+            level = (self._parameters.get("levels") or {}).get(exc.id)
+            if level not in ("warning", "info"):
+                raise
+            self._answer["findings"].append(dict(exc.finding(), level=level))
 
     # Doing it
 
@@ -196,10 +254,9 @@ class _Run:
         return status.st_uid, status.st_gid
 
     def _new_pair(self, owner: t.Tuple[int, int]) -> pair_files.Copies:
-        contents = ((pair_files.CERTIFICATE, "certificate", pair_files.CERTIFICATE_MODE),
-                    (pair_files.PRIVATE_KEY, "private_key", pair_files.PRIVATE_KEY_MODE))
-        return {name: pair_files.Copy(self._parameters[option].encode("ascii"), mode, owner)
-                for name, option, mode in contents}
+        contents = ((pair_files.CERTIFICATE, self._parameters["certificate"], pair_files.CERTIFICATE_MODE),
+                    (pair_files.PRIVATE_KEY, self._private_key, pair_files.PRIVATE_KEY_MODE))
+        return {name: pair_files.Copy(content.encode("ascii"), mode, owner) for name, content, mode in contents}
 
     def _stage(self, folder: pair_files.Folder, new: pair_files.Copies, old: pair_files.Copies) -> None:
         """Stage both, so that forth and back nothing has to be written, and the disk may be full by then."""
@@ -339,18 +396,6 @@ def _has_changed(steps: t.List[dict], before: dict, after: dict) -> bool:
     """Whether anything was done to the server, or is not as it was."""
     return any(step["ok"] and step["name"] in ("stop", "place", "start") for step in steps) or any(
         before[name] != after[name] for name in ("disk", "journal"))
-
-
-def _id_of(name: str, option: str, look_up: t.Callable[[str], int]) -> int:
-    try:
-        # The largest number stands for "leave it" (chown(2)).
-        found = int(name) if name.isdigit() else look_up(name)
-        if found < (1 << 32) - 1:
-            return found
-        raise KeyError(name)
-    except KeyError:
-        raise refusal.Refused("owner-unknown", "The host does not know the %s %s." % (option, name),
-                              "Correct the option %s." % option) from None
 
 
 def _shortened(log: str) -> str:

@@ -36,6 +36,17 @@ def test_order_goes_by_signature_where_the_names_are_the_same() -> None:
     assert found == (LEAF.chain, strangers)
 
 
+@pytest.mark.parametrize("key", [pki.ec_key(), pki.rsa_key()])
+def test_order_knows_weak_signatures_too(key: pki.Key) -> None:
+    """To tell that a chain has one, its path has to be known; the names have to fit as with any other."""
+    root = pki.make_ca("Root", key=key)
+    leaf = pki.make_by_openssl("leaf.example", "sha1", issuer=root)
+    assert _certificates.in_order([root.certificate, leaf.certificate], leaf.certificate) == (leaf.chain, [])
+    for stranger in (pki.make_ca("Other", key=key), pki.make_ca("Root"), pki.make_ca("Root", key=pki.rsa_key(1))):
+        found = _certificates.in_order([leaf.certificate, stranger.certificate], leaf.certificate)
+        assert found == ([leaf.certificate], [stranger.certificate])
+
+
 def test_order_ends_where_two_have_signed_each_other() -> None:
     one, other = pki.make_ca("One"), pki.make_ca("Other")
     crossed = [pki.make_ca("One", key=one.key, issuer=other), pki.make_ca("Other", key=other.key, issuer=one)]
@@ -55,7 +66,8 @@ def test_the_leaf_that_is_meant_comes_first() -> None:
 
 def test_from_base64_ends_at_what_cannot_be_parsed() -> None:
     assert _certificates.from_base64(LEAF.base64_chain) == LEAF.chain
-    for damaged in ("!", base64.b64encode(b"\x30\x00").decode(), "A"):
+    version_8 = LEAF.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07")
+    for damaged in ("!", base64.b64encode(version_8).decode(), base64.b64encode(b"\x30\x00").decode(), "A"):
         given = [LEAF.base64_chain[0], damaged, LEAF.base64_chain[1]]
         assert _certificates.from_base64(given) == [LEAF.certificate]
 

@@ -11,7 +11,7 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _keys
+from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _keys, _limits
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -134,11 +134,34 @@ def openssl(*arguments: str, content: bytes = b"") -> bytes:
     return subprocess.run([program, *arguments], input=content, capture_output=True, check=True).stdout
 
 
+def test_what_a_pkcs12_costs_is_bounded_once(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the ways to spell no passphrase nor a second container begin anew."""
+    calls, bounded = [], _limits.bounded
+    monkeypatch.setattr(_limits, "bounded", lambda work: calls.append(work) or bounded(work))
+    assert "key-passphrase-wrong" in refused(lambda: contents(pfx(), "n0t the one"))
+    assert len(calls) == 1
+    block = b"-----BEGIN PKCS12-----\n" + base64.encodebytes(pfx()) + b"-----END PKCS12-----\n"
+    assert len(contents(block, "secret").keys) == 1
+    text = refused(lambda: contents(block * 2, "secret"))
+    assert text.startswith("wanted error input-unrecognised: pkcs12 (a.pfx) holds more than one PKCS#12.")
+    assert len(calls) == 3
+
+
 def test_trusted_certificate_block() -> None:
     trusted = openssl("x509", "-trustout", "-addtrust", "serverAuth", "-setalias", "x", content=LEAF.pem)
     assert b"BEGIN TRUSTED CERTIFICATE" in trusted
     found = contents(trusted)
     assert (found.certificates, [f.id for f in found.findings]) == ([LEAF.certificate], ["trusted-certificate-block"])
+    # Many of them are one thing to tell.
+    assert [f.id for f in contents(trusted * 9).findings] == ["trusted-certificate-block"]
+
+
+def test_thousands_of_kinds_are_not_all_named(refused: Refused) -> None:
+    content = b"".join(b"-----BEGIN L%d-----\nAAAA\n-----END L%d-----\n" % (n, n) for n in range(5000))
+    text = refused(lambda: _contents.certificates_of(Input(content, "certificate (a.crt)")))
+    assert "it is a block BEGIN L0 that cannot be read (" in text
+    assert " and 4997 more. Give the certificate" in text
+    assert len(text) < 1000
 
 
 @pytest.mark.parametrize(("content", "kind"), [
@@ -171,6 +194,16 @@ def test_what_cannot_be_read_is_refused_with_the_mend(refused: Refused, content:
     text = refused(lambda: contents(content))
     assert text.startswith("wanted error input-unrecognised: pkcs12 (a.pfx) ")
     assert words in text
+
+
+def test_a_certificate_of_a_version_that_does_not_exist(refused: Refused) -> None:
+    """To which the library answers with an exception of its own kind."""
+    version = b"\xa0\x03\x02\x01\x02"
+    damaged = LEAF.der.replace(version, version[:-1] + b"\x7f", 1)
+    text = refused(lambda: _contents.certificates_of(Input(damaged, "certificate (a.crt)")))
+    assert "it is a file that cannot be read (127 is not a valid X509 version)" in text
+    packed = pkcs7_der().replace(version, version[:-1] + b"\x7f", 1)
+    assert "is PKCS#7 and cannot be read: 127 is not a valid" in refused(lambda: contents(packed))
 
 
 def test_too_many_certificates(refused: Refused) -> None:

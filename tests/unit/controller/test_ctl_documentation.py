@@ -22,7 +22,9 @@ from workbench import tree, venvs
 
 PLUGINS = "ansible_collections.sep.sesam.plugins"
 MODULES = sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("[!_]*.py"))
-SPECS = {name: value for name, value in vars(_arguments).items() if name.isupper()}
+# What a user sees; those with an underscore are parts of them.
+SPECS = {name: value for name, value in vars(_arguments).items()
+         if name.isupper() and name[0] != "_" and not name.endswith(("_RULES", "_FLAGS"))}
 ROLE = tree.ROOT / "roles" / "sesam_https"
 Options = dict[str, dict[str, t.Any]]
 
@@ -80,27 +82,28 @@ def test_a_module_and_its_action_have_one_spec(name: str) -> None:
 
 
 def can_hold_a_key(entry: dict[str, t.Any]) -> bool:
-    """By meaning: what takes content, a passphrase or a password may be a secret."""
-    return re.search(r"\bcontent\b|passphrase|password", text_of(entry), re.IGNORECASE) is not None
+    """By meaning: what takes content, a passphrase or a password may be a secret. One that is on or off is none."""
+    words = re.search(r"\bcontent\b|passphrase|password", text_of(entry), re.IGNORECASE)
+    return words is not None and entry.get("type") not in ("bool", "path")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_option_that_can_hold_a_key_is_secret(name: str) -> None:
     secret = {option for option, entry in documented(name).items() if can_hold_a_key(entry)}
-    assert secret >= {"chain"}
+    assert secret & {"chain", "current"}
     assert [option for option in secret if spec(name)[option].get("no_log") is not True] == []
 
 
 def test_secrets_have_no_choices_and_no_default() -> None:
     for options in (*SPECS.values(), role_options()):
         for option, entry in options.items():
-            if entry.get("no_log") or can_hold_a_key({"description": entry.get("description", "")}):
+            if entry.get("no_log") or can_hold_a_key({"description": "", **entry}):
                 assert "choices" not in entry, option
                 assert not entry.get("default"), option
 
 
 def test_names_that_hold_keys_are_secret_in_every_spec() -> None:
-    names = {"certificate", "chain", "private_key", "passphrase", "pkcs12", "wanted", "keystore"}
+    names = {"certificate", "chain", "private_key", "passphrase", "pkcs12", "wanted", "current", "ca_bundle"}
     open_ones = [(where, option) for where, options in SPECS.items() for option, entry in options.items()
                  if option in names and entry.get("no_log") is not True]
     assert open_ones == []
@@ -135,7 +138,7 @@ def test_defaults_of_the_role_are_those_of_its_specs() -> None:
 
 
 def module_options() -> Options:
-    return {**documented("sesam_cert_resolve"), **documented("sesam_cert_replace")}
+    return {**documented("sesam_selfsigned"), **documented("sesam_cert_resolve"), **documented("sesam_cert_replace")}
 
 
 def test_the_role_has_the_words_of_the_modules() -> None:
@@ -156,12 +159,29 @@ def test_the_role_passes_every_option(tasks: str, name: str) -> None:
     passed = task[f"sep.sesam.{name}"]
     internal = {option for option in spec(name) if option.strip("_") == "order"}
     assert set(passed) == set(spec(name)) - internal
-    for option, value in passed.items():
-        variable = "sesam_https_certificate" if option == "wanted" else f"sesam_https_{option}"
-        assert re.fullmatch(r"\{\{ (\w+)( \| default\(omit, true\))? \}\}", value), value
-        assert value.split()[1] == variable
-        needs_omit = "default" not in spec(name)[option] and option not in ("wanted", "certificate", "private_key")
-        assert ("omit" in value) == needs_omit, option
+    for option in set(passed) - BY_SOURCE:
+        check_passed(name, option, passed[option])
+
+
+# What the role passes in these depends on where the pair comes from.
+BY_SOURCE = {"wanted", "certificate", "private_key", "pkcs12", "pending", "remote_src"}
+
+
+def check_passed(name: str, option: str, value: str) -> None:
+    assert re.fullmatch(r"\{\{ (\w+)( \| default\(omit, true\))? \}\}", value), value
+    assert value.split()[1] == f"sesam_https_{option}"
+    assert ("omit" in value) == (spec(name)[option].get("default") is None), option
+
+
+@pytest.mark.parametrize(("tasks", "set_here"), [
+    ("request", {"pending"}), ("obtain", {"current", "private_key_path"}),
+])
+def test_the_role_asks_for_keys_with_its_own_variables(tasks: str, set_here: set[str]) -> None:
+    task = next(task for task in read(f"tasks/{tasks}.yml") if "sep.sesam.sesam_selfsigned" in task)
+    passed = task["sep.sesam.sesam_selfsigned"]
+    assert {"names", "subject", "key_type", "key_size", "curve"} <= set(passed)
+    for option in set(passed) - set_here - {"csr_folder"}:  # The role has a default for this one.
+        check_passed("sesam_selfsigned", option, passed[option])
 
 
 def test_every_variable_that_is_used_is_there() -> None:
@@ -170,7 +190,7 @@ def test_every_variable_that_is_used_is_there() -> None:
     # Registered by a task, or set by vars: of a task or of the role.
     made = set(re.findall(r"register: (\w+)", text)) | set(re.findall(r"^\s*(\w*sesam_https_\w+):", text, re.MULTILINE))
     assert used - made - set(role_options()) == set()
-    assert set(role_options()) - used == {"sesam_https_source"}
+    assert set(role_options()) - used == set()
 
 
 def test_the_module_refuses_to_run_without_its_action(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _findings, _inputs
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 from unit import pki
@@ -61,6 +63,47 @@ def test_the_path_is_named_and_its_control_characters_are_not_obeyed(refused: Re
     text = refused(lambda: read("a\x1b[31m.key"))
     assert text.startswith("wanted error input-missing: private_key: a\\x1b[31m.key: ")
     assert text.isprintable()
+
+
+@pytest.mark.parametrize("path", ["a\0b.key", "a\ud800.key"])
+def test_a_path_that_no_system_has(refused: Refused, path: str) -> None:
+    """Python answers it with a ValueError. DER as text is such a one, so it is not repeated."""
+    text = refused(lambda: _inputs.read("private_key", path, lambda path: Path(path).read_bytes()))
+    assert text.startswith("wanted error input-unrecognised: private_key is neither a path nor PEM nor base64 of DER.")
+
+
+def test_a_long_path_is_not_told_in_full(refused: Refused) -> None:
+    text = refused(lambda: _inputs.read("private_key", "sub.d/" * 600 + "key", lambda path: Path(path).read_bytes()))
+    assert text.startswith("wanted error input-missing: private_key: sub.d/sub.d/")
+    assert len(text) < 1000
+
+
+@pytest.mark.parametrize("path", [
+    "certificates/MyCompanyBackupServer2026.key", "certificates/5f4dcc3b5aa765d61d8327deb882cf99.key",
+    "/etc/ssl/private/backup/example/Server1", "/srv/ABCDEFGHIJKLMNOPQRSTUVWXYZ/abcdefghijklmnopqrstuvwxyz",
+])
+def test_a_path_that_looks_a_bit_like_base64_is_told(refused: Refused, path: str) -> None:
+    assert f"input-missing: private_key: {path}: " in refused(lambda: read(path))
+
+
+@pytest.mark.parametrize("piece", [
+    "wkAAgWOPQw3EBx28/wWK2zI2uwIgJwIBeS2G3T/DAn", "l8jKp2Xv0QmZ7tBd+Yw4Ra9C", "files/l8jKp2Xv0QmZ7tBd+Yw4Ra9Cs1.key",
+])
+def test_what_looks_like_base64_is_not_told(refused: Refused, piece: str) -> None:
+    assert piece not in refused(lambda: read(piece))
+
+
+@pytest.mark.parametrize("damage", ["{}", "!{}", "{}!", "files/{}.key"])
+def test_a_piece_of_a_key_is_not_repeated(refused: Refused, damage: str) -> None:
+    """An Ed25519 key in base64 has 64 characters; here one is missing, or there is one too many."""
+    ed25519_key = base64.b64encode(pki.key_bytes(ed25519.Ed25519PrivateKey.generate(), encoding="DER")).decode()
+    text = refused(lambda: read(damage.format(ed25519_key[:-4])))
+    assert text.startswith("wanted error input-unrecognised: private_key is neither a path nor PEM nor base64 of DER.")
+    assert ed25519_key[30:40] not in text
+
+
+def test_half_of_a_surrogate_pair_beside_the_blocks() -> None:
+    assert read("\ud800\n" + pki.key_bytes(EC).decode()).content == b"?\n" + pki.key_bytes(EC)
 
 
 @pytest.mark.parametrize("content", [b"", b"  \r\n\t\n"])

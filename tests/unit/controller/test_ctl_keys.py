@@ -8,11 +8,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import typing as t
+import warnings
 
 import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _keys
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dh, dsa, ec, ed25519
+from cryptography.hazmat.primitives.serialization import pkcs12
 from unit import pki
 
 Refused = t.Callable[[t.Callable[[], object]], str]
@@ -81,6 +84,33 @@ def test_encrypted_by_openssl_of_old() -> None:
     assert convert(content, "secret").spki == pki.spki(EC)
 
 
+def test_a_wrong_passphrase_that_makes_garbage_is_told_as_one(refused: Refused) -> None:
+    """A stream cipher makes some of every passphrase (AES-CBC of one in 256): it is not seen at the padding."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl was not found")
+    options = ["-v1", "PBE-SHA1-RC4-128", "-provider", "legacy", "-provider", "default", "-passout", "pass:secret"]
+    done = subprocess.run([program, "pkcs8", "-topk8", *options], input=pki.key_bytes(EC), capture_output=True,
+                          check=False)
+    if done.returncode:
+        pytest.skip("this openssl has no RC4")
+    assert convert(done.stdout, "secret").spki == pki.spki(EC)
+    text = refused(lambda: convert(done.stdout, "wrong"))
+    assert text.startswith("wanted error key-passphrase-wrong"), text
+
+
+@pytest.mark.parametrize("passphrase", ["n0t\0the one", "n0t the one\ud800"])
+def test_a_passphrase_nobody_can_have(refused: Refused, capfd: pytest.CaptureFixture[str], passphrase: str) -> None:
+    """The library ends in a panic for a PKCS#12, and prints it."""
+    keystore = pkcs12.serialize_key_and_certificates(
+        None, EC, None, None, serialization.BestAvailableEncryption(b"secret"))
+    for content in (pki.key_bytes(EC, passphrase=b"secret"), keystore):
+        text = refused(lambda content=content: convert(content, passphrase))
+        assert text.startswith("wanted error key-passphrase-wrong: The passphrase given holds a NUL or half of a char")
+        assert "n0t" not in text
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_passphrase_that_is_not_needed_does_no_harm() -> None:
     assert convert(pki.key_bytes(EC), "secret").spki == pki.spki(EC)
 
@@ -107,6 +137,79 @@ def test_not_a_key_that_can_be_read(refused: Refused, content: bytes, called: st
     text = refused(lambda: convert(content, "secret"))
     assert text.startswith("wanted error input-unrecognised: private_key (a.key) ")
     assert called in text
+
+
+def integer(value: int) -> bytes:
+    return tagged(2, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def tagged(tag: int, content: bytes) -> bytes:
+    length = len(content).to_bytes((len(content).bit_length() + 7) // 8 or 1, "big")
+    return bytes([tag, *([len(content)] if len(content) < 128 else [0x80 | len(length), *length])]) + content
+
+
+@pytest.mark.parametrize("n", [1 << 14, 1 << 18, 1 << 24, 1 << 40, 1 << 62])
+def test_scrypt_takes_no_more_memory_than_it_may(refused: Refused, n: int) -> None:
+    """Of 16 MiB, 256 MiB, 16 GiB and more (RFC 7914, 2: 128 * r * N), the first alone is tried."""
+    aes = tagged(0x30, bytes.fromhex("060960864801650304012a") + tagged(4, bytes(16)))
+    costs = tagged(0x30, tagged(4, bytes(8)) + integer(n) + integer(8) + integer(1))
+    scrypt = tagged(0x30, bytes.fromhex("06092b06010401da47040b") + costs)
+    pbes2 = tagged(0x30, bytes.fromhex("06092a864886f70d01050d") + tagged(0x30, scrypt + aes))
+    text = refused(lambda: convert(tagged(0x30, pbes2 + tagged(4, bytes(160))), "secret"))
+    called = "key-passphrase-wrong" if n == 1 << 14 else "input-too-large"
+    assert text.startswith(f"wanted error {called}: private_key (a.key) "), text
+
+
+def test_a_public_half_that_does_not_belong_to_the_private_one(refused: Refused) -> None:
+    """Of a traditional DSA key, which nobody checks; an EC key is refused by the library."""
+    numbers = dsa.generate_private_key(1024).private_numbers()
+    parameters = numbers.public_numbers.parameter_numbers
+    values = [0, parameters.p, parameters.q, parameters.g, numbers.public_numbers.y, numbers.x + 1]
+    text = refused(lambda: convert(tagged(0x30, b"".join(map(integer, values)))))
+    assert text.startswith("wanted error key-broken: private_key (a.key) is traditional DSA and another key as PKCS#8")
+
+
+@pytest.mark.parametrize("damage", [
+    "DEK-Info: AES-192-CBC,\n\nAAAA", "DEK-Info: AES-192-CBC,00\n\nAAAA", "DEK-Info: AES-192-CBC,\xfc\n\nAAAA",
+    "DEK-Info: AES-192-CBC,000102030405060708090A0B0C0D0E0F\n\n",
+    "DEK-Info: AES-192-CBC,000102030405060708090A0B0C0D0E0F\n\nAAAA",
+    "DEK-Info: AES-192-CBC,000102030405060708090A0B0C0D0E0F\n\n%%%", "DEK-Info: AES-192-CBC,",
+    "DEK-Info: AES-256-CBC,0001020304050607\n\nAAAA", "DEK-Info: DES-EDE3-CBC,00010203040506\n\nAAAA",
+    "DEK-Info: AES-128-CBC,\n\nAAAA", "\nAAAA", "DEK-Info: AES-128-CBC\n\nAAAA",
+])
+def test_a_damaged_traditional_key(refused: Refused, damage: str) -> None:
+    text = f"-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n{damage}\n-----END EC PRIVATE KEY-----\n"
+    assert "private_key (a.key)" in refused(lambda: convert(text.encode(), "secret"))
+
+
+def test_an_ed448_key_of_a_wrong_length(refused: Refused) -> None:
+    """To which the library answers with an InternalError."""
+    content = tagged(0x30, integer(0) + tagged(0x30, bytes.fromhex("06032b6571")) + tagged(4, tagged(4, bytes(58))))
+    text = refused(lambda: convert(content))
+    assert text.startswith("wanted error input-unrecognised: private_key (a.key) is PKCS#8 and cannot be read: Unknown")
+
+
+def test_a_deprecated_kind_of_keys_says_nothing_beside_the_result(refused: Refused) -> None:
+    """A warning of the library would stand between the tasks; here it would be an exception."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        key = dh.generate_parameters(2, 512).generate_private_key()
+        content = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
+                                    serialization.NoEncryption())
+    assert convert(content).form == "PKCS#8"
+
+
+@pytest.mark.parametrize("damage", [b"-----END X-----\n", b"X: -----END X-----\n"])
+@pytest.mark.parametrize("form", ["TraditionalOpenSSL", "OpenSSH"])
+def test_no_message_holds_a_piece_of_what_stands_between_dashes(
+    refused: Refused, form: pki.Form, damage: bytes
+) -> None:
+    """Which the library repeats: all between another END and that of the key."""
+    lines = pki.key_bytes(RSA, form, b"secret" if form == "TraditionalOpenSSL" else None).splitlines(keepends=True)
+    lines.insert(5, damage)
+    text = refused(lambda: convert(b"".join(lines), "secret"))
+    assert [line for line in lines if line[:20].decode() in text and not line.startswith(b"--")] == []
+    assert "is no base64" in text
 
 
 def test_no_message_holds_a_piece_of_the_key(refused: Refused) -> None:

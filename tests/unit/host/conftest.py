@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import standin
-from ansible_collections.sep.sesam.plugins.module_utils._host import layout
+from ansible_collections.sep.sesam.plugins.module_utils._host import layout, processes
 from unit import pki
 from workbench import tree
 
@@ -104,6 +105,44 @@ def script(path: Path, text: str, mode: int = 0o755) -> Path:
 @pytest.fixture(name="script")
 def script_fixture() -> t.Callable[..., Path]:
     return script
+
+
+@dataclasses.dataclass
+class Recorded:
+    """What the wrapper of a command wrote down, once for each call."""
+
+    log: Path
+
+    @property
+    def text(self) -> str:
+        """Arguments, environment and limits of all calls."""
+        return self.log.read_text() if self.log.exists() else ""
+
+    @property
+    def calls(self) -> list[str]:
+        """The arguments of each call."""
+        return [line[6:] for line in self.text.splitlines() if line.startswith("call: ")]
+
+
+@pytest.fixture
+def openssl_recorded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    """The real openssl behind a wrapper that writes down what everybody on the host can see of it."""
+    real = shutil.which("openssl")
+    if real is None:
+        pytest.skip("openssl was not found")
+    folder = tmp_path_factory.mktemp("bin")
+    log = folder / "log"
+    script(folder / "openssl", f"""
+        {{ echo "call: $*"; tr '\\0' ' ' < /proc/$$/cmdline; echo; env; echo "core: $(ulimit -c)"; }} >> '{log}'
+        exec {real} "$@\"""")
+    monkeypatch.setattr(processes, "USUAL_PATH", f"{folder}:{processes.USUAL_PATH}")
+    return Recorded(log)
+
+
+@pytest.fixture
+def no_openssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without the command."""
+    monkeypatch.setattr(processes, "USUAL_PATH", str(tmp_path / "nowhere"))
 
 
 @pytest.fixture

@@ -77,14 +77,14 @@ def test_usage(program: t.Any, arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-B", "-m", "_host", *arguments], cwd=folder, capture_output=True,
                           text=True, check=False, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: ")
+    assert done.stderr == "usage: python3 -m _host resolve|replace|convert|key_files < parameters.json\n"
 
 
 def test_the_host_code_needs_nothing_but_the_standard_library(program: t.Any) -> None:
     """Isolated, without site-packages, and without Ansible."""
     folder = Path(answer.__file__).resolve().parents[1]
     code = (f"import sys; sys.path.insert(0, {str(folder)!r})\n"
-            "from _host import transaction, answer\n"
+            "from _host import answer, conversion, key_files, transaction\n"
             "print([name for name in sys.modules if name.split('.')[0] in ('ansible', 'cryptography')])")
     done = subprocess.run([sys.executable, "-B", "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")

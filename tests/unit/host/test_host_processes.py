@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import processes
@@ -163,3 +164,12 @@ def test_parse_environment(content: bytes, environment: dict[str, str]) -> None:
 ])
 def test_which_variables_matter(name: str, matters: bool) -> None:
     assert processes.matters(name) == matters
+
+
+def test_mount_points(tmp_path: Path) -> None:
+    assert {"/", "/proc"} <= processes.mount_points()
+    table = tmp_path / "mountinfo"
+    table.write_text("36 35 98:0 /mnt1 /a\\040b\\134c rw,noatime master:1 - ext3 /dev/root rw\n"
+                     "37 35 98:0 / /etc/x.key rw - ext3 /dev/root rw\n")
+    assert processes.mount_points(str(table)) == {"/a b\\c", "/etc/x.key"}
+    assert processes.mount_points("/nowhere") == set()
