@@ -22,8 +22,6 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import _limits
 from . import mutations, targets
 from .seeds import CHEAP, Seed
 
-# Of processor time, for one input with all that is done with it: what else the machine does is no matter.
-MOST_SECONDS = 2.0
 MOST_MEMORY = 300  # MiB
 # An input that does not come to an end takes the engine with it: by then it lies in the folder.
 _PATIENCE = 60
@@ -47,7 +45,6 @@ class Report:
     children: int = 0
     kinds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     outcomes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    slowest: tuple[float, float, str] = (0.0, 0.0, "")
     broken: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
@@ -61,13 +58,13 @@ class Report:
 
     def __str__(self) -> str:
         rate = self.inputs / self.seconds if self.seconds else 0
-        processor, wall, kind = self.slowest
+        longest = targets.LONGEST
         return "\n".join([
             f"{self.inputs} mutated inputs in {self.seconds:.0f} s ({rate:.0f} a second), seed {self.seed}",
             f"of kinds: {_counted(self.kinds)}",
             f"opened in a child with limits: {self.children}",
             f"answers and refusals: {_counted(self.outcomes)}",
-            f"slowest: {processor:.2f} s of processor time, {wall:.2f} s on the clock: {kind}",
+            f"slowest: {longest.processor:.2f} s of processor time, {longest.wall:.2f} s on the clock: {longest.kind}",
             "peak memory: " + ", ".join(f"{who} {megabytes} MiB" for who, megabytes in memory().items()),
             f"problems: {len(self.problems)}", *self.problems,
         ])  # fmt: skip
@@ -83,13 +80,8 @@ def memory() -> dict[str, int]:
             "its children": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10}
 
 
-def processor_time() -> float:
-    """Of this process and the children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
-
-
-def _is_known(exc: BaseException) -> bool:
+def is_known(exc: BaseException) -> bool:
+    """Whether it is among what was found before and is not mended."""
     places = ((Path(frame.filename).name, frame.name) for frame in traceback.extract_tb(exc.__traceback__))
     return any((type(exc).__name__, *place) in KNOWN for place in places)
 
@@ -142,22 +134,17 @@ class Engine:
         signal.alarm(_PATIENCE)
         # What is costly is given to one target, and so is tried more often.
         is_cheap = seed.weight == CHEAP
-        begin, clock = processor_time(), time.monotonic()
         try:
             outcome = targets.run(seed, content, is_cheap)
         except BaseException as exc:  # A panic of the library is no Exception.
             if isinstance(exc, (KeyboardInterrupt, SystemExit)):
                 raise
-            outcome = "known" if _is_known(exc) else "broken"
+            outcome = "known" if is_known(exc) else "broken"
             if outcome == "broken":
                 self._keep(seed, content, exc)
-        spent = processor_time() - begin
         self.report.inputs += 1
         self.report.kinds["cheap" if is_cheap else "encrypted"] += 1
         self.report.outcomes[outcome] += 1
-        self.report.slowest = max(self.report.slowest, (spent, time.monotonic() - clock, f"{seed.kind} ({outcome})"))
-        if spent > MOST_SECONDS:
-            self._keep(seed, content, TimeoutError(f"more than {MOST_SECONDS} s: {seed.kind}"))
 
     def _keep(self, seed: Seed, content: bytes, exc: BaseException) -> None:
         """One of each kind, told apart by where it came from."""

@@ -9,7 +9,7 @@ import os
 import sys
 import typing as t
 
-from . import commands, docs, lint, matrix, neighbours, package, sanity, tree, venvs
+from . import commands, docs, fuzz, lint, matrix, neighbours, package, sanity, tree, venvs
 
 # More than cores: the tests wait for servers and for time limits as long as they compute.
 WORKERS = str(2 * (os.cpu_count() or 1))
@@ -27,7 +27,9 @@ def test(*arguments: str) -> None:
     matrix.ensure()
     neighbours.ensure(venv)
     os.chdir(tree.ROOT)
-    commands.become([venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments], env=venv.environment())
+    # All tests have a minute of fuzzing among them; some of them are for somebody who waits.
+    env = {**venv.environment(), **({} if arguments else {"FUZZ_SECONDS": "60"})}
+    commands.become([venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments], env=env)
 
 
 def bench(*arguments: str) -> None:
@@ -47,6 +49,7 @@ COMMANDS: dict[str, t.Callable[..., None]] = {
     "clean": tree.clean,
     "demo": demo,
     "docs": docs.docs,
+    "fuzz": fuzz.fuzz,
     "lint": lint.lint,
     "sanity": sanity.sanity,
     "test": test,

@@ -63,6 +63,13 @@ def run(argv: t.Sequence[str | Path], *, env: t.Mapping[str, str], cwd: Path | N
     return process.stdout
 
 
+def show(argv: t.Sequence[str | Path], *, env: t.Mapping[str, str]) -> None:
+    """Run a program to its end with its output on the terminal; raise when it fails."""
+    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise WorkbenchError(f"exit code {done.returncode}: {' '.join(str(word) for word in argv)}")
+
+
 def become(argv: t.Sequence[str | Path], *, env: t.Mapping[str, str]) -> t.NoReturn:
     """Turn into another program: signals and the exit code are its own from here on."""
     os.execve(argv[0], [str(word) for word in argv], dict(env))
