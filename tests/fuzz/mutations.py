@@ -161,7 +161,7 @@ class Element(t.NamedTuple):
     parent: int
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(512)
 def elements(der: bytes) -> list[Element]:
     """All elements, those within OCTET STRINGs and BIT STRINGs too, each behind the one around it."""
     found: list[Element] = []
