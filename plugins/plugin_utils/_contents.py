@@ -142,7 +142,7 @@ def _block(content: bytes, begin: int, name: str) -> tuple[str, bytes, int]:
     end = content.find(_END + label + _DASHES, body)
     if end < 0:
         raise refused("input-unrecognised", f"{name} is cut off: BEGIN {words} has no END {words}.",
-                       "Get the file once more, with all of its lines.")
+                      "Get the file once more, with all of its lines.")
     return words, content[body:end], end + len(_END + label + _DASHES)
 
 
@@ -155,7 +155,7 @@ def _read_block(label: str, body: bytes, found: Contents, passphrase: str | None
         content = base64.b64decode(b"".join(text), validate=True)
     except binascii.Error as exc:
         raise refused("input-unrecognised", f"{found.name} is damaged: what stands in BEGIN {label} is no base64 "
-                       f"({exc}).", "Get the file once more; it may have been changed by an editor or a mail.") from exc
+                      f"({exc}).", "Get the file once more; it may have been changed by an editor or a mail.") from exc
     if headers:
         found.keys.append(_key(_as_pem(label, headers, text), key_form.TRADITIONAL_ENCRYPTED, found.name))
     elif label == "OPENSSH PRIVATE KEY":
@@ -280,7 +280,7 @@ def _other_kind(content: bytes) -> str:
 def _key(content: bytes, form: str, name: str) -> EncodedKey:
     if len(content) > _MOST_KEY_BYTES:
         raise refused("input-too-large", f"{name} holds a private key ({form}) of {len(content)} bytes; at most "
-                       f"{_MOST_KEY_BYTES} are read.", "Give a key of at most 16384 bits.")
+                      f"{_MOST_KEY_BYTES} are read.", "Give a key of at most 16384 bits.")
     return EncodedKey(content, form, name)
 
 
@@ -289,14 +289,14 @@ def _load_pkcs7(content: bytes, name: str) -> list[x509.Certificate]:
         return pkcs7.load_der_pkcs7_certificates(content)
     except _certificates.UNREADABLE as exc:
         raise refused("input-unrecognised", f"{name} is PKCS#7 and cannot be read: {printable(str(exc))}.",
-                       "Get the file once more, or ask for PEM.") from exc
+                      "Get the file once more, or ask for PEM.") from exc
 
 
 def _add_certificates(found: Contents, certificates: list[x509.Certificate]) -> None:
     found.certificates += certificates
     if len(found.certificates) > found.most:
         raise refused("chain-too-long", f"{found.name} holds more than {found.most} certificates.",
-                       "Give the certificate of the server and those between it and its root, no store of roots.")
+                      "Give the certificate of the server and those between it and its root, no store of roots.")
 
 
 # PKCS#12
@@ -305,7 +305,7 @@ def _read_pkcs12(content: bytes, found: Contents, passphrase: str | None) -> Non
     """Open it in a child: its passphrase may cost any amount of work, as often as there are such containers."""
     if found.has_pkcs12:
         raise refused("input-unrecognised", f"{found.name} holds more than one {PKCS12}.",
-                       "Give the one with the certificate of the server.")
+                      "Give the one with the certificate of the server.")
     found.has_pkcs12 = True
     secret = secret_of(passphrase)
     try:
@@ -322,9 +322,9 @@ def _read_pkcs12(content: bytes, found: Contents, passphrase: str | None) -> Non
 def _unopened_pkcs12(name: str, secret: bytes | None, problem: str) -> Refused:
     if secret:
         return refused("key-passphrase-wrong", f"{name} is {PKCS12} and does not open with the passphrase given: "
-                        f"{problem}.", CORRECT_PASSPHRASE)
+                       f"{problem}.", CORRECT_PASSPHRASE)
     return refused("key-passphrase-missing", f"{name} is {PKCS12} and does not open without a passphrase: {problem}.",
-                    SET_PASSPHRASE)
+                   SET_PASSPHRASE)
 
 
 def _open_pkcs12(content: bytes, secret: bytes | None) -> list[bytes]:
@@ -358,7 +358,7 @@ def secret_of(passphrase: str | None) -> bytes | None:
         secret = b"\0"
     if b"\0" in secret:  # The library ends in a panic that prints it.
         raise refused("key-passphrase-wrong", "The passphrase given holds a NUL or half of a character.",
-                       CORRECT_PASSPHRASE)
+                      CORRECT_PASSPHRASE)
     return secret
 
 
@@ -366,4 +366,4 @@ def too_much(name: str, kind: str, command: str) -> Refused:
     """The refusal of what would take too long to open."""
     limits = f"{_limits.SECONDS} s of processor time or {_limits.MEMORY >> 20} MiB"
     return refused("input-too-large", f"{name} is {kind}, and to open it takes more than {limits}.",
-                    f"Look who made it. To open it by hand: {command}")
+                   f"Look who made it. To open it by hand: {command}")

@@ -69,8 +69,8 @@ def read(option: str, value: str, read_file: FileReader) -> Input:
         if _may_be_content(value):
             raise _neither(option) from None
         raise refused("input-missing", f"{option}: {_shown(value)}: {_shown(str(exc)).rstrip('.')}.",
-                       "Give the path of a file on the controller, absolute or relative to where the command is run.",
-                       ) from exc
+                      "Give the path of a file on the controller, absolute or relative to where the command is run.",
+                      ) from exc
 
 
 def is_content(value: str) -> bool:
@@ -133,9 +133,9 @@ def _bounded(found: Input) -> Input:
 def too_large(message: str) -> Refused:
     """The refusal of what is larger than any chain or key."""
     return refused("input-too-large", message,
-                    f"A certificate chain or a key has less than {SIZE_LIMIT} bytes: is it the right file?")
+                   f"A certificate chain or a key has less than {SIZE_LIMIT} bytes: is it the right file?")
 
 
 def _neither(option: str) -> Refused:
     return refused("input-unrecognised", f"{option} is neither a path nor PEM nor base64 of DER.",
-                    "Give the path of a file on the controller, or the text with its BEGIN and END lines.")
+                   "Give the path of a file on the controller, or the text with its BEGIN and END lines.")

@@ -127,9 +127,9 @@ def request_of_certificate(there: There) -> Plan:
     """A request with the subject, names and usages of the certificate that is there (the vendor's x509toreq)."""
     if there.certificate is None or there.spki != _certificates.spki(there.certificate):
         raise refused("pair-mismatch", "csr_from_certificate needs a certificate and its private key, and they are "
-                       "not there, or do not belong together.",
-                       "Look at certificate_path and private_key_path; without csr_from_certificate the request is "
-                       "made from names and subject.")
+                      "not there, or do not belong together.",
+                      "Look at certificate_path and private_key_path; without csr_from_certificate the request is "
+                      "made from names and subject.")
     made = _requests.csr_from_certificate(there.certificate)
     findings = [Finding("request-notes", "wanted", "info", note) for note in made.notes]
     if there.request and _is_same_request(there.request, made.unsigned):
@@ -141,9 +141,9 @@ def require_kind(wish: Wish, there: There) -> None:
     """Refuse to go on with a pending key of another kind than was asked for: an answer to it may be on its way."""
     if not wish.key.fits(there.public_key()):
         raise refused("pending-differs", f"The pending key is {_certificates.key_in_words(there.public_key())}, and "
-                       f"{wish.key.in_words()} was asked for.",
-                       "Ask for the same kind of key, or set renew_key: true to make a new key; an answer to the "
-                       "pending request would not fit it.")
+                      f"{wish.key.in_words()} was asked for.",
+                      "Ask for the same kind of key, or set renew_key: true to make a new key; an answer to the "
+                      "pending request would not fit it.")
 
 
 def pem(kind: str, der: bytes) -> str:

@@ -70,8 +70,8 @@ def to_pkcs8(encoded: _contents.EncodedKey, passphrase: str | None) -> Pkcs8:
             raise _unreadable(encoded, exc) from exc
     if not is_same:
         raise refused("key-broken", f"{encoded.name} is {encoded.form} and another key as PKCS#8: its public half "
-                       "does not belong to its private one.",
-                       "The file is damaged: get the key once more.")
+                      "does not belong to its private one.",
+                      "The file is damaged: get the key once more.")
     return Pkcs8(as_pem("PRIVATE KEY", der), encoded.form, spki)
 
 
@@ -84,9 +84,9 @@ def one_of(contents: _contents.Contents) -> _contents.EncodedKey:
         return contents.keys[0]
     if contents.keys:
         raise refused("key-count", f"{contents.name} holds {len(contents.keys)} private keys.",
-                       "Give a file with the one key that belongs to the certificate.")
+                      "Give a file with the one key that belongs to the certificate.")
     raise refused("input-unrecognised", f"{contents.name} holds no private key: it is {contents.in_words()}.",
-                   "Set private_key (sesam_https_private_key) to the key from which the certificate was requested.")
+                  "Set private_key (sesam_https_private_key) to the key from which the certificate was requested.")
 
 
 def pem_of(key: PrivateKeyTypes) -> str:
@@ -167,7 +167,7 @@ def _prove_rsa(key: rsa.RSAPrivateKey, name: str) -> None:
     """Refuse an RSA key whose numbers do not belong together (RFC 8017, 3.2): a server would start with it and fail."""
     if key.key_size > 16384:
         raise refused("input-too-large", f"{name} is an RSA key of {key.key_size} bits, which no TLS library uses.",
-                       "Give a key of 2048 to 8192 bits.")
+                      "Give a key of 2048 to 8192 bits.")
     numbers = key.private_numbers()
     p, q, d, e = numbers.p, numbers.q, numbers.d, numbers.public_numbers.e
     is_whole = min(p, q) > 1 and all((
@@ -176,7 +176,7 @@ def _prove_rsa(key: rsa.RSAPrivateKey, name: str) -> None:
     ))
     if not is_whole:
         raise refused("key-broken", f"{name} is an RSA key whose numbers do not belong together.",
-                       "The file is damaged: get the key once more.")
+                      "The file is damaged: get the key once more.")
 
 
 def _unopened(encoded: _contents.EncodedKey, secret: bytes | None, exc: Exception) -> Refused:
@@ -189,17 +189,17 @@ def _unopened(encoded: _contents.EncodedKey, secret: bytes | None, exc: Exceptio
     if encoded.form not in (*_ENCRYPTED, key_form.OPENSSH) or secret is None or is_unknown:
         return _unreadable(encoded, exc)
     return refused("key-passphrase-wrong", f"{encoded.name} ({encoded.form}) does not open with the passphrase given: "
-                    f"{_sentence(exc)}", _contents.CORRECT_PASSPHRASE)
+                   f"{_sentence(exc)}", _contents.CORRECT_PASSPHRASE)
 
 
 def _missing(encoded: _contents.EncodedKey) -> Refused:
     return refused("key-passphrase-missing", f"{encoded.name} is encrypted ({encoded.form}), and no passphrase was "
-                    "given.", _contents.SET_PASSPHRASE)
+                   "given.", _contents.SET_PASSPHRASE)
 
 
 def _unreadable(encoded: _contents.EncodedKey, exc: Exception) -> Refused:
     return refused("input-unrecognised", f"{encoded.name} is {encoded.form} and cannot be read: {_sentence(exc)}",
-                    f"Get the key once more, or convert it by hand: {_command(encoded)}")
+                   f"Get the key once more, or convert it by hand: {_command(encoded)}")
 
 
 def _command(encoded: _contents.EncodedKey) -> str:

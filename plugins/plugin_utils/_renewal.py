@@ -49,7 +49,7 @@ class Window:
         if unit == "%":
             if number >= 100:
                 raise _wrong(f"{text} of a certificate's life is all of it: it would be renewed at every run.",
-                               _FORMS)
+                             _FORMS)
             return cls(text, datetime.timedelta(0), number)
         if number * _HOURS[unit] > _requests.MOST_DAYS * 24:
             raise _wrong(f"{text} is more than {_requests.MOST_DAYS} days.", _FORMS)
@@ -62,7 +62,7 @@ class Window:
         """
         if self.before >= datetime.timedelta(days=days):
             raise _wrong(f"A certificate of {days} days that is renewed {self.text} before its end would be renewed "
-                           "at every run.", "Give a shorter time before the end, or more days.")
+                         "at every run.", "Give a shorter time before the end, or more days.")
 
     def opens(self, certificate: x509.Certificate) -> datetime.datetime:
         """From when on a certificate is to be renewed."""

@@ -85,15 +85,15 @@ class KeySpec:
         if type == "RSA":
             if size < SMALLEST:
                 raise refused("key-rsa-too-small", f"An RSA key of {size} bits was asked for.",
-                               f"Ask for {SMALLEST} bits or more: 4096 is the vendor's choice.")
+                              f"Ask for {SMALLEST} bits or more: 4096 is the vendor's choice.")
             if size > LARGEST:
                 raise refused("option-value", f"An RSA key of {size} bits was asked for.",
-                               f"Ask for at most {LARGEST} bits: larger ones slow every handshake down.")
+                              f"Ask for at most {LARGEST} bits: larger ones slow every handshake down.")
             return cls("RSA", size, None)
         if type == "EC":
             if curve not in CURVES:
                 raise refused("key-curve", f'A key on the curve "{printable(curve)}" was asked for.',
-                               f"Ask for one that browsers and Java read: {', '.join(CURVES)}.")
+                              f"Ask for one that browsers and Java read: {', '.join(CURVES)}.")
             return cls("EC", None, curve)
         raise refused("option-value", f'A key of the type "{printable(type)}" was asked for.', "Ask for RSA or EC.")
 
@@ -139,8 +139,8 @@ def identity(names: t.Sequence[str], subject: x509.Name | None = None) -> Identi
         san += _from_common_names(subject)
     if not san:
         raise refused("names-missing", "There is no name for the certificate: neither names nor a CN that is a host "
-                       "name were given.", "Set names (sesam_https_names) to the names by which clients call the "
-                       "server, such as backup.example.com; IP addresses count too.")
+                      "name were given.", "Set names (sesam_https_names) to the names by which clients call the "
+                      "server, such as backup.example.com; IP addresses count too.")
     unique = tuple(dict.fromkeys(san))
     return Identity(subject or _subject_of(unique), unique, bool(subject))
 
@@ -198,8 +198,8 @@ def _dns_name(name: str) -> str:
 def _bad_name(name: str, why: str, fix: str = "") -> Refused:
     shown = printable(name if len(name) <= 80 else f"{name[:77]}...")
     return refused("name-syntax", f'The name "{shown}" {why}.', fix or
-                    "Give host names such as backup.example.com, *.example.com for all of a domain, or IP addresses, "
-                    "without a port or https://.")
+                   "Give host names such as backup.example.com, *.example.com for all of a domain, or IP addresses, "
+                   "without a port or https://.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Unsigned:
         der = _sequence([self.tbs, self.algorithm, _element(0x03, b"\x00" + signature)])
         if not self._is_valid(der):
             raise refused("signature-invalid", f"The signature of the new {self.kind} does not belong to its key.",
-                           "Nothing was placed. Was the key exchanged meanwhile? Run the task again.")
+                          "Nothing was placed. Was the key exchanged meanwhile? Run the task again.")
         return der
 
     def signed_by(self, key: PrivateKey) -> bytes:
@@ -265,8 +265,8 @@ def self_signed(
         raise refused("option-value", f"days is {days}.", f"Give a number of days from 1 to {MOST_DAYS}.")
     if not identity.subject:
         raise refused("subject-missing", "No name is short enough for a CN, and the issuer of a certificate may not "
-                       "be empty (RFC 5280, 4.1.2.4): Java reads none without.",
-                       "Set the option subject, such as /O=Example/CN=Backup Server.")
+                      "be empty (RFC 5280, 4.1.2.4): Java reads none without.",
+                      "Set the option subject, such as /O=Example/CN=Backup Server.")
     begins = now.replace(microsecond=0) - _BACKDATED
     key_id = x509.SubjectKeyIdentifier.from_public_key(public_key)
     builder = (
@@ -315,7 +315,7 @@ def csr_from_certificate(certificate: x509.Certificate) -> FromCertificate:
         subject, extensions = certificate.subject, list(certificate.extensions)
     except _certificates.UNREADABLE as exc:
         raise refused("input-unrecognised", f"No request can be made from the certificate: {printable(str(exc))}.",
-                       "Make the request from the options names (sesam_https_names) and subject instead.") from exc
+                      "Make the request from the options names (sesam_https_names) and subject instead.") from exc
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject).add_extension(
         x509.BasicConstraints(ca=False, path_length=None), critical=True)
     notes = []
@@ -439,7 +439,7 @@ def _signature_of(public_key: object) -> tuple[str, bytes]:
     if isinstance(public_key, ec.EllipticCurvePublicKey) and public_key.curve.name in _ECDSA:
         return _ECDSA[public_key.curve.name]
     raise refused("key-curve", f"The key is {_certificates.key_in_words(public_key)}.",
-                   f"Use RSA or EC on a curve that browsers and Java read ({', '.join(CURVES)}): make a new key.")
+                  f"Use RSA or EC on a curve that browsers and Java read ({', '.join(CURVES)}): make a new key.")
 
 
 def _spki(public_key: t.Any) -> bytes:

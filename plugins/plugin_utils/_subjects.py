@@ -95,10 +95,10 @@ def _from_slashes(value: str) -> list[tuple[_Kind, str, str]]:
         name, equals, text = part.partition("=")
         if not equals:
             raise _wrong(f"{where} has no equals sign.",
-                           "Write NAME=value between two slashes, and \\/ for a slash within a value.")
+                         "Write NAME=value between two slashes, and \\/ for a slash within a value.")
         if _PLUS.match(text):
             raise _wrong(f"{where} joins two attributes with a plus sign.",
-                           "Write a slash between them, or \\+ for a plus sign within a value.")
+                         "Write a slash between them, or \\+ for a plus sign within a value.")
         pairs.append((_kind(name, where), re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL), where))
     return pairs
 
@@ -117,7 +117,7 @@ def _from_dictionary(value: t.Mapping[str, t.Any]) -> list[tuple[_Kind, str, str
         for text in held if isinstance(held, (list, tuple)) else [held]:
             if text is not None and not isinstance(text, str):
                 raise _wrong(f"{where} is {_shown(str(text))} of type {type(text).__name__}, not text.",
-                               "Write it in quotes: YAML reads NO as false and 01067 as a number of base eight.")
+                             "Write it in quotes: YAML reads NO as false and 01067 as a number of base eight.")
             pairs.append((kind, text or "", where))
     return sorted(pairs, key=lambda pair: (_ORDER.get(pair[0].oid, _UNNAMED), pair[0].oid))
 
@@ -146,9 +146,9 @@ def _attribute(kind: _Kind, text: str, where: str) -> x509.NameAttribute[str]:
     size = len(text.encode("utf-8") if kind.short == "CN" else text)
     if kind.bound and size > kind.bound:
         raise _wrong(f"{where} is {size} {'octets' if kind.short == 'CN' else 'characters'} long; {kind.short} holds "
-                       f"at most {kind.bound} (RFC 5280, appendix A).",
-                       "Shorten it; a long host name belongs into the option names (sesam_https_names) alone."
-                       if kind.short == "CN" else "Shorten it.")
+                     f"at most {kind.bound} (RFC 5280, appendix A).",
+                     "Shorten it; a long host name belongs into the option names (sesam_https_names) alone."
+                     if kind.short == "CN" else "Shorten it.")
     return x509.NameAttribute(x509.ObjectIdentifier(kind.oid), text)
 
 

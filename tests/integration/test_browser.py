@@ -10,8 +10,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.sep.sesam.plugins.plugin_utils import _requests
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from integration import browser, forms
 from integration.browser import Browser
@@ -29,24 +30,11 @@ def chromium(tmp_path: Path) -> Browser:
 
 
 def self_signed(name: str) -> Pair:
-    """A self-signed certificate as it has to be: SAN, CA:FALSE, serverAuth, key usage, SKI."""
+    """What sesam_selfsigned makes."""
     key = rsa.generate_private_key(65537, 2048)
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.timezone.utc)
-    usage = dict.fromkeys(("content_commitment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
-                           "encipher_only", "decipher_only"), False)  # fmt: skip
-    made = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=365))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(False, None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.KeyUsage(digital_signature=True, key_encipherment=True, **usage), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    return Pair(made, key)
+    made = _requests.self_signed(_requests.identity([name]), key.public_key(), days=365, now=now)
+    return Pair(x509.load_der_x509_certificate(made.signed_by(key)), key)
 
 
 def by_the_recipe(name: str, folder: Path) -> Pair:

@@ -78,7 +78,7 @@ def every_container() -> t.Iterator[Case]:
 
 def containers_used_in_other_ways() -> t.Iterator[Case]:
     """A PKCS#12 as text, under another option, with a part of the chain beside it."""
-    windows = next(form for form in forms.CONTAINERS if form.name.endswith("as Windows exports it"))
+    (windows,) = [form for form in forms.CONTAINERS if form.name.endswith("as Windows exports it")]
     uses: dict[str, t.Callable[[bytes, t.Sequence[bytes]], Files]] = {
         "PKCS#12 as the certificate": lambda key, chain: {"certificate": windows.make(key, chain)},
         "PKCS#12 as certificate and key": lambda key, chain: dict.fromkeys(
@@ -111,10 +111,17 @@ def disturbed_keys() -> t.Iterator[Case]:
     for disturbance, kind in itertools.product(forms.DISTURBANCES, forms.KINDS):
         if disturbance.name == "END and BEGIN on one line":
             continue  # That takes two blocks.
-        form = next(form for form in turns[kind] if _can_have(form, disturbance))
+        form = _first(turns[kind], disturbance)
         yield Case(f"{form.name}, {disturbance.name}", kind, functools.partial(
             _beside_chain, lambda key, form=form, disturbance=disturbance: disturbance.make(form.make(key))),
             form.passphrase)
+
+
+def _first(turns: t.Iterator[forms.Form], disturbance: forms.Disturbance) -> forms.Form:
+    """The next form that can have it; the turns have no end."""
+    while not _can_have(form := next(turns), disturbance):
+        pass
+    return form
 
 
 def _can_have(form: forms.Form, disturbance: forms.Disturbance) -> bool:
@@ -305,7 +312,7 @@ def test_a_keystore_of_java_names_keytool_which_helps(store: str, stock: Stock, 
     """The command of the message is run, and what it makes is read."""
     old, new = tmp_path / "old.jks", tmp_path / "new.p12"
     _made(forms.run, "keytool", "-genkeypair", "-keyalg", "EC", "-alias", "x", "-dname", "CN=x", "-storetype", store,
-              "-keystore", old, "-storepass", "changeit", "-keypass", "changeit")
+          "-keystore", old, "-storepass", "changeit", "-keypass", "changeit")
     text = refusal({"pkcs12": old.read_bytes()}, "changeit")
     assert f"is a Java keystore ({store})" in text
     command = text.partition("keytool ")[2].partition(";")[0].split()

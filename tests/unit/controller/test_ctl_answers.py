@@ -120,7 +120,7 @@ def test_the_best_of_several(certificates: list[x509.Certificate]) -> None:
 
 
 def test_two_alike_are_told_apart_always_in_the_same_way() -> None:
-    alike = [pki.make("a.example", key=PENDING, issuer=MIDDLE, begins=-1, ends=9).certificate for _ in range(4)]
+    alike = [pki.make("a.example", key=PENDING, issuer=MIDDLE, begins=-1, ends=9).certificate for _turn in range(4)]
     first = leaf(*alike)
     assert all(leaf(*order) == first for order in itertools.permutations(alike))
 

@@ -24,7 +24,7 @@ NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
 SPEC = _requests.KeySpec.of(type="EC")
 KEY = ec.generate_private_key(ec.SECP256R1())
 WINDOW = _renewal.Window.parse("30d")
-NAMES = ["a.example", "b.example", "192.0.2.7"]
+NAMES = ("a.example", "b.example", "192.0.2.7")
 
 
 def asked(names: t.Sequence[str] = NAMES, subject: _subjects.Value = "") -> _requests.Identity:

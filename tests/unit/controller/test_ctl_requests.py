@@ -118,7 +118,7 @@ def test_a_key_is_as_it_was_asked_for(options: dict[str, t.Any]) -> None:
      ["xn--mller-kva.example", "xn--bcher-kva.example"], ["xn--mller-kva.example"]),
     ([], "/CN=backup.example.com", [HOST], [HOST]), ([], "/CN=Backup01", ["backup01"], ["Backup01"]),
     ([], "/CN=192.0.2.7", ["192.0.2.7"], ["192.0.2.7"]), ([], "/CN=müller.example", ["xn--mller-kva.example"],
-                                                         ["müller.example"]),
+                                                          ["müller.example"]),
     ([], "/CN=*.example.com", ["*.example.com"], ["*.example.com"]),
     (["a.example"], "/CN=backup.example.com", ["a.example", HOST], [HOST]),
     (["a.example", HOST], "/CN=BACKUP.example.com", ["a.example", HOST], ["BACKUP.example.com"]),
@@ -222,7 +222,7 @@ def test_self_signed_by_openssl(kind: str, tmp_path: Path) -> None:
 
 
 def test_serial_numbers_are_long_and_never_the_same() -> None:
-    serials = [int(openssl.read("x509", certificate_of(), "-serial").split("=")[1], 16) for _ in range(5)]
+    serials = [int(openssl.read("x509", certificate_of(), "-serial").split("=")[1], 16) for _turn in range(5)]
     assert len(set(serials)) == 5
     assert max(serials).bit_length() > 100
     assert max(serials).bit_length() < 160
@@ -270,7 +270,7 @@ def handshake(certificate: Path, key: Path, name: str) -> None:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [client.wrap_bio(to_client, to_server, server_hostname=name),
             server.wrap_bio(to_server, to_client, server_side=True)]
-    for _ in range(4):
+    for _turn in range(4):
         for end in ends:
             try:
                 end.do_handshake()

@@ -268,4 +268,4 @@ def test_it_is_quick() -> None:
         assert _trust.build(LEAF.certificate, [MIDDLE.certificate], bundle).builds
         return time.perf_counter() - start
 
-    assert statistics.median(seconds() for _ in range(5)) < 0.05
+    assert statistics.median(seconds() for _turn in range(5)) < 0.05

@@ -226,7 +226,7 @@ def test_a_public_key_that_is_not_the_same(src: Path, dest: Path, monkeypatch: p
 
 @pytest.mark.parametrize(("make", "says"), [
     (lambda path: None, "does not exist"),
-    (lambda path: path.symlink_to(path), "a symbolic link"),
+    (lambda path: path.symlink_to(path.name), "a symbolic link"),
     (os.mkfifo, "a FIFO"), (os.mkdir, "a directory"),
 ])
 def test_a_source_that_is_no_file(tmp_path: Path, dest: Path, make: t.Callable[[Path], object], says: str) -> None:

@@ -166,7 +166,7 @@ def test_without_openssl(place: Place, no_openssl: None) -> None:
 
 @pytest.mark.parametrize(("spoil", "status", "says"), [
     (os.mkfifo, "not_regular", "a FIFO"), (os.mkdir, "not_regular", "a directory"),
-    (lambda path: path.symlink_to(path), "not_regular", "a symbolic link"),
+    (lambda path: path.symlink_to(path.name), "not_regular", "a symbolic link"),
     (lambda path: path.write_bytes(bytes((1 << 20) + 1)), "too_large", "1048577 bytes"),
 ])
 def test_what_is_no_file(place: Place, spoil: t.Callable[[Path], object], status: str, says: str) -> None:
@@ -403,7 +403,6 @@ def fits(place: Place) -> bool:
     if place.csr.exists():
         seen.add(keys.openssl("req", "-pubkey", "-noout", "-in", str(place.csr)))
     return len(seen) == 1
-
 
 
 @pytest.mark.parametrize("fails", range(1, 9))
