@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import encodings.idna
 import functools
 import hashlib
 import ipaddress
 import re
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
+from ansible_collections.sep.sesam.plugins.module_utils._host import der
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _names
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused, printable, refused
 
 try:
@@ -179,12 +179,8 @@ def _dns_name(name: str) -> str:
     if _DEVIATIONS & set(name):
         raise _bad_name(name, "has a character of which two standards make different names",
                         "Give the name as DNS holds it, with the label that begins with xn--.")
-    try:
-        labels = [label.lower() if label.isascii() else encodings.idna.ToASCII(label).decode("ascii")
-                  for label in name.removesuffix(".").split(".")]
-    except UnicodeError as exc:
-        raise _bad_name(name, f"cannot be written in the letters of DNS ({exc})") from exc
-    dns_name = ".".join(labels)
+    dns_name = _names.to_a_labels(name.removesuffix(".")).lower()
+    labels = dns_name.split(".")
     hosts = labels[1:] if labels[0] == "*" else labels
     if not hosts or not all(map(_LABEL.fullmatch, hosts)):
         raise _bad_name(name, "is neither a host name nor an IP address")
@@ -229,11 +225,11 @@ class Unsigned:
 
         :raises Refused: C(signature-invalid): it was not made by the key, or not of these bytes.
         """
-        der = _sequence([self.tbs, self.algorithm, _element(0x03, b"\x00" + signature)])
-        if not self._is_valid(der):
+        whole = der.encode(der.SEQUENCE, self.tbs, self.algorithm, der.bit_string(signature))
+        if not self._is_valid(whole):
             raise refused("signature-invalid", f"The signature of the new {self.kind} does not belong to its key.",
                           "Nothing was placed. Was the key exchanged meanwhile? Run the task again.")
-        return der
+        return whole
 
     def signed_by(self, key: PrivateKey) -> bytes:
         """The same, signed by a key in this process."""
@@ -244,10 +240,10 @@ class Unsigned:
             return self.assemble(key.sign(self.tbs, padding.PKCS1v15(), digest))
         return self.assemble(key.sign(self.tbs, ec.ECDSA(digest)))
 
-    def _is_valid(self, der: bytes) -> bool:
+    def _is_valid(self, whole: bytes) -> bool:
         if self.kind == "certificate":
-            return _certificates.is_self_signed(x509.load_der_x509_certificate(der))
-        return x509.load_der_x509_csr(der).is_signature_valid
+            return _certificates.is_self_signed(x509.load_der_x509_certificate(whole))
+        return x509.load_der_x509_csr(whole).is_signature_valid
 
 
 def self_signed(
@@ -280,9 +276,9 @@ def self_signed(
     )
     builder = _with_extensions(builder, identity, public_key).add_extension(key_id, critical=False).add_extension(
         x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id), critical=False)
-    parts = _elements(builder.sign(_throwaway(), hashes.SHA256()).tbs_certificate_bytes)
+    parts = _members(builder.sign(_throwaway(), hashes.SHA256()).tbs_certificate_bytes)
     parts[2] = _signature_of(public_key)[1]
-    return Unsigned(_sequence(parts), public_key, "certificate")
+    return Unsigned(der.encode(der.SEQUENCE, *parts), public_key, "certificate")
 
 
 def csr(identity: Identity, public_key: PublicKey) -> Unsigned:
@@ -421,9 +417,9 @@ def _key_usage(public_key: PublicKey) -> x509.KeyUsage:
 
 def _request(builder: x509.CertificateSigningRequestBuilder, public_key: PublicKey) -> Unsigned:
     _signature_of(public_key)
-    parts = _elements(builder.sign(_throwaway(), hashes.SHA256()).tbs_certrequest_bytes)
+    parts = _members(builder.sign(_throwaway(), hashes.SHA256()).tbs_certrequest_bytes)
     parts[2] = _spki(public_key)
-    return Unsigned(_sequence(parts), public_key, "request")
+    return Unsigned(der.encode(der.SEQUENCE, *parts), public_key, "request")
 
 
 @functools.cache
@@ -442,40 +438,11 @@ def _signature_of(public_key: object) -> tuple[str, bytes]:
                   f"Use RSA or EC on a curve that browsers and Java read ({', '.join(CURVES)}): make a new key.")
 
 
-def _spki(public_key: t.Any) -> bytes:
-    der: bytes = public_key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return der
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    """An element in DER (X.690, 8.1)."""
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
-
-
-def _sequence(parts: t.Iterable[bytes]) -> bytes:
-    return _element(0x30, b"".join(parts))
-
-
-def _elements(sequence: bytes) -> list[bytes]:
+def _members(sequence: bytes) -> list[bytes]:
     """The members of a SEQUENCE that cryptography wrote, each with its tag and length."""
-    position, end = _content_of(sequence, 0)
-    parts = []
-    while position < end:
-        _start, after = _content_of(sequence, position)
-        parts.append(sequence[position:after])
-        position = after
-    return parts
+    return [member.whole for member in der.members(sequence, most=len(sequence))]
 
 
-def _content_of(der: bytes, position: int) -> tuple[int, int]:
-    size, start = der[position + 1], position + 2
-    if size >= 0x80:
-        octets = size & 0x7F
-        size = int.from_bytes(der[start : start + octets], "big")
-        start += octets
-    return start, start + size
+def _spki(public_key: t.Any) -> bytes:
+    return t.cast(bytes, public_key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -137,6 +138,95 @@ def test_key_that_is_given_wrongly_to_the_module_is_not_repeated(
     run = controller.run({"one": {**local(), "key": pair.key_pem().decode()}}, *LOUD, playbook=playbook)
     assert run.recap()["ignored"] == len(MISTAKES), run.output
     _assert_silent(run, Secrets(pair))
+
+
+def _play(folder: Path, *tasks: dict[str, t.Any]) -> Path:
+    playbook = folder / "tasks.json"
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    return playbook
+
+
+def test_result_that_is_a_key_is_hidden_and_can_be_used(pair: Pair, controller: Controller, tmp_path: Path) -> None:
+    """Registered, looped over, and shown to nobody; its failure is shown."""
+    files = pair.write(tmp_path / "files", "TraditionalOpenSSL", PASSPHRASE)
+    convert = {"private_key": str(files.private_key), "certificate": str(files.certificate), "passphrase": PASSPHRASE}
+    digest = hashlib.sha256(pair.key_pem()).hexdigest()
+    is_right = [f"{name}.private_key | hash('sha256') == '{digest}'" for name in ("one", "many.results[1]")]
+    playbook = _play(
+        tmp_path,
+        {"sep.sesam.sesam_pkcs8_convert": convert, "register": "one"},
+        {"sep.sesam.sesam_pkcs8_convert": convert, "register": "many", "loop": [1, 2]},
+        {"ansible.builtin.assert": {"that": is_right}},
+        {"sep.sesam.sesam_pkcs8_convert": {**convert, "passphrase": "wrong"}, "ignore_errors": True},
+    )
+    secrets = Secrets(pair, PASSPHRASE)
+    secrets.add_encrypted(files.private_key.read_bytes())
+
+    with Watch(secrets, [controller.home], ignore=[tmp_path]) as watch:
+        run = controller.run({"one": local()}, *LOUD, playbook=playbook)
+
+    assert run.rc == 0, run.output
+    assert watch.found == set()
+    _assert_silent(run, secrets)
+    assert "key-passphrase-wrong: private_key (" in run.output
+
+
+def test_new_key_is_hidden_too(controller: Controller, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    playbook = _play(
+        tmp_path,
+        {"sep.sesam.sesam_selfsigned": {"current": "", "names": ["a.example"], "key_size": 2048}, "register": "made"},
+        {"ansible.builtin.copy": {"dest": str(kept), "mode": "0600", "content": "{{ made.private_key }}"},
+         "no_log": True},
+    )  # fmt: skip
+    run = controller.run({"one": local()}, *LOUD, playbook=playbook)
+    assert run.rc == 0, run.output
+    lines = kept.read_text().splitlines()[10:-1]
+    assert len(lines) > 10
+    assert [line for line in lines if line in run.output + run.dump] == []
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_key_on_the_host_is_converted_without_a_trace(
+    pipelining: bool, pair: Pair, controller: Controller, tmp_path: Path
+) -> None:
+    """The passphrase goes there, to openssl, and is in no process list and no file; neither is the key."""
+    files = pair.write(tmp_path / "host", "TraditionalOpenSSL", PASSPHRASE)
+    dest = tmp_path / "host" / "new.key"
+    task = {"src": str(files.private_key), "dest": str(dest), "passphrase": PASSPHRASE}
+    secrets = Secrets(pair, PASSPHRASE)
+    host = {**local(), "ansible_pipelining": pipelining}
+    playbook = _play(tmp_path, {"sep.sesam.sesam_pkcs8_convert": task})
+
+    with Watch(secrets, [controller.home, Path("/tmp")], ignore=[tmp_path]) as watch:
+        runs = [controller.run({"one": host}, *LOUD, playbook=playbook) for _turn in range(2)]
+
+    assert [run.rc for run in runs] == [0, 0], runs[0].output
+    assert [run.recap()["changed"] for run in runs] == [1, 0]
+    assert dest.read_bytes() == pair.key_pem()
+    assert dest.stat().st_mode & 0o777 == 0o600
+    assert watch.found == set()
+    for run in runs:
+        _assert_silent(run, secrets)
+
+
+@pytest.mark.parametrize("key_from", ["host", "controller"])
+def test_key_of_a_request_is_nowhere_else(
+    key_from: str, server: Server, controller: Controller, tmp_path: Path
+) -> None:
+    """It is in the pending folder, 0600 in 0700; in no output, no file of the controller and no other of the host."""
+    host = {**local(), **server.variables(key_size=2048, key_from=key_from, csr_folder=str(tmp_path / "csr"))}
+    run = controller.run({"one": host}, *LOUD, playbook="sep.sesam.request_csr")
+    assert run.rc == 0, run.output
+    key = server.state_folder / "pending" / "sesam.https.key"
+    lines = key.read_text().splitlines()[10:-1]
+    assert len(lines) > 10
+    assert [line for line in lines if line in run.output + run.dump] == []
+    places = [server.instance.folder, controller.folder, tmp_path / "csr"]
+    holds = [path for place in places for path in Path(place).rglob("*")
+             if path.is_file() and lines[0].encode() in path.read_bytes()]
+    assert holds == [key]
+    assert [oct(path.stat().st_mode & 0o777) for path in (key, key.parent)] == ["0o600", "0o700"]
 
 
 EXPOSING = {"ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_DEBUG": "1"}

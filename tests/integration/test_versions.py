@@ -5,13 +5,38 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from integration.certificates import Files, Pair
-from integration.controller import Controller, local
+from integration.controller import Controller, Variables, local
 from integration.servers import Server
 from workbench import matrix
+
+
+def _other_sources(controller: Controller, host: Variables, server: Server, folder: Path) -> None:
+    """Self-signed with a key that stays on the host and signs there; and a request whose key is made there."""
+    if not shutil.which("openssl"):
+        return
+    values = {"source": "selfsigned", "key_type": "EC", "certificate": "", "private_key": "",
+              "csr_folder": str(folder / "csr")}
+    host = {**host, **{f"sesam_https_{name}": value for name, value in values.items()}}
+    served = []
+    for name, keep_key in (("a.example", False), ("b.example", True)):
+        wish = {"sesam_https_names": [name], "sesam_https_keep_key": keep_key}
+        run = controller.run({"one": {**host, **wish}})
+        assert run.rc == 0, run.output
+        assert run.recap()["changed"] > 0
+        served.append(server.served())
+    assert len(set(served)) == 2
+    for changed in (1, 0):
+        run = controller.run({"one": {**host, "sesam_https_names": ["c.example"]}}, playbook="sep.sesam.request_csr")
+        assert (run.rc, run.recap()["changed"]) == (0, changed), run.output
+    request = x509.load_pem_x509_csr((folder / "csr" / "one.csr").read_bytes())
+    assert request.is_signature_valid
+    (server.state_folder / "pending" / "sesam.https.key").unlink()
 
 
 @pytest.mark.parametrize("end", [matrix.OLDEST, matrix.NEWEST], ids=lambda end: end.name)
@@ -34,6 +59,7 @@ def test_main_job(end: matrix.End, server: Server, tmp_path: Path, wanted: Pair,
     assert (second.rc, second.recap()["changed"]) == (0, 0), second.output
     assert server.instance.pid() == pid
 
+    _other_sources(controller, host["one"], server, tmp_path)
     if end == matrix.NEWEST:
         return
     # The way back and its message on the oldest, too.
