@@ -59,10 +59,12 @@ class ActionModule(_base.SesamAction):
         """The pair, or its certificates alone where the host has the key."""
         if not options["pending"] and not options["remote_src"]:
             return _preflight.pair(self.sources(options))
-        sources = self.sources({**options, "private_key": None})
-        if options["remote_src"] and not _inputs.is_content(options["certificate"]):
-            sources = dataclasses.replace(sources, certificate=self._fetched(options["certificate"], task_vars))
-        return _preflight.certificates_alone(sources)
+        given = {**options, "private_key": None}
+        if not options["remote_src"] or _inputs.is_content(options["certificate"]):
+            return _preflight.certificates_alone(self.sources(given))
+        fetched = self._fetched(options["certificate"], task_vars)
+        sources = self.sources({**given, "certificate": None})
+        return _preflight.certificates_alone(dataclasses.replace(sources, certificate=fetched))
 
     def _fetched(self, path: str, task_vars: dict[str, t.Any]) -> _inputs.Input:
         """The certificates in a file of the host, which parses none."""

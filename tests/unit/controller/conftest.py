@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused
+from unit.actions import Connection
 
 
 @pytest.fixture
@@ -23,3 +28,20 @@ def refused() -> t.Callable[[t.Callable[[], object]], str]:
         return "\n".join(f"{finding.subject} {finding.level} {finding}" for finding in raised.value.findings)
 
     return call
+
+
+@pytest.fixture
+def act(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., t.Any]:
+    """Makes an action plugin with some arguments and an imaginary connection."""
+
+    def make(module: types.ModuleType, **arguments: t.Any) -> t.Any:
+        task = Task.load({"name": "x", "action": {"module": "debug"}})
+        task.args = arguments
+        task.action = f"sep.sesam.{module.__name__.rpartition('.')[2]}"
+        action = module.ActionModule(
+            task, Connection(pipelining=False), types.SimpleNamespace(diff=False), DataLoader(), None, None)
+        monkeypatch.setattr(action, "_is_pipelining_enabled", lambda style: action._connection.options["pipelining"])
+        return action
+
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
+    return make

@@ -14,62 +14,15 @@ from pathlib import Path
 import pytest
 from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultEditor, VaultLib, VaultSecret
-from ansible.playbook.task import Task
-from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve
 from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 from unit import answers, pki
+from unit.actions import asked
 
 OLD, NEW = pki.make("old.example"), pki.make("new.example", issuer=pki.make_ca())
 SECRET = "hunter2 is a secret"
-
-
-class Connection:
-    """As much of a connection as the base looks at."""
-
-    transport = "imaginary"
-    become: t.Any = None
-
-    def __init__(self, **options: t.Any) -> None:
-        self.options = options
-
-    def get_option(self, name: str) -> t.Any:
-        return self.options[name]
-
-    def set_option(self, name: str, value: t.Any) -> None:
-        self.options[name] = value
-
-
-@pytest.fixture
-def act(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., t.Any]:
-    """Makes an action plugin with some arguments and an imaginary connection."""
-
-    def make(module: types.ModuleType, **arguments: t.Any) -> t.Any:
-        task = Task.load({"name": "x", "action": {"module": "debug"}})
-        task.args = arguments
-        task.action = f"sep.sesam.{module.__name__.rpartition('.')[2]}"
-        action = module.ActionModule(
-            task, Connection(pipelining=False), types.SimpleNamespace(diff=False), DataLoader(), None, None)
-        monkeypatch.setattr(action, "_is_pipelining_enabled", lambda style: action._connection.options["pipelining"])
-        return action
-
-    monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
-    return make
-
-
-def asked(action: t.Any, answer: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Let the host answer this; the list gets what it was asked."""
-    calls: list[dict[str, t.Any]] = []
-
-    def execute(**call: t.Any) -> dict[str, t.Any]:
-        calls.append({**call, "pipelining": action._connection.options["pipelining"]})
-        return answer
-
-    action._execute_module = execute
-    return calls
 
 
 REPLACE = {"certificate": NEW.pem.decode(), "private_key": NEW.key_pem.decode()}
