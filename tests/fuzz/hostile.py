@@ -59,7 +59,11 @@ def certificate(content: bytes) -> object:
 
 
 def file(content: bytes) -> object:
-    """Read a file of the controller as a task does."""
+    """Read a file of the controller as a task does: it has to be refused before its content is looked at."""
+    def read(path: str) -> t.NoReturn:
+        raise AssertionError("it was read")
+
+    action()._loader._get_file_contents = read
     with tempfile.NamedTemporaryFile() as stream:
         stream.write(content)
         stream.flush()

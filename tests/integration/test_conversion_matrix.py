@@ -32,6 +32,8 @@ class Case(t.NamedTuple):
     kind: str
     make: t.Callable[[bytes, t.Sequence[bytes]], Files]
     passphrase: str | None = None
+    # Whether it holds a fourth certificate too, which has the name of the CA and has signed nothing.
+    has_namesake: bool = False
 
 
 @pytest.fixture(scope="session")
@@ -167,15 +169,24 @@ def any_order() -> t.Iterator[Case]:
             yield Case(f"{', '.join(names[number] for number in order)} as {option}", next(kinds), make)
 
 
+def renewed_authorities() -> t.Iterator[Case]:
+    """A CA of the same name with an older key, before and behind the one that has signed."""
+    for kind, (name, order) in itertools.product(forms.KINDS, {"before": (0, 3, 1, 2), "behind": (2, 1, 3, 0)}.items()):
+        yield Case(f"a CA of the same name {name} the right one", kind, lambda key, chain, order=order: {
+            "certificate": b"".join(chain[number] for number in order), "private_key": key}, None, True)
+
+
 CASES = [
     *every_form_of_a_key(), *every_container(), *containers_used_in_other_ways(), *chains_in_pkcs7(),
-    *disturbed_keys(), *disturbed_files(), *any_order(),
+    *disturbed_keys(), *disturbed_files(), *any_order(), *renewed_authorities(),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.name}")
 def test_converted(case: Case, stock: Stock, request: pytest.FixtureRequest) -> None:
     key, chain = stock.key(case.kind), stock.chain(case.kind)
+    if case.has_namesake:
+        chain = [*chain, stock.namesake(case.kind)]
     expected = oracle.public_key(key)
     wanted = converted(_made(case.make, key, chain), case.passphrase)
 
@@ -184,7 +195,7 @@ def test_converted(case: Case, stock: Stock, request: pytest.FixtureRequest) -> 
 
     placed = forms.blocks(_certificates.to_pem(wanted.chain).encode())
     assert placed == list(chain)
-    assert [oracle.has_signed(*two) for two in zip(placed[1:], placed)] == [True, True]
+    assert [oracle.has_signed(*two) for two in zip(placed[1:], placed)] == [True, True, *[False] * (len(placed) - 3)]
 
     if oracle.Java.is_there():
         java = request.getfixturevalue("java")
