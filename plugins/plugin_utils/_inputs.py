@@ -97,6 +97,8 @@ def _content_in(value: str) -> bytes | None:
 def _may_be_content(value: str) -> bool:
     if len(value) >= _LONG and _BASE64.fullmatch(value):
         return True
+    if any("\ud800" <= character <= "\udfff" for character in value):  # Bytes that are no UTF-8: DER as text.
+        return True
     return any(map(_is_unruly, _PIECE.findall(value)))
 
 
@@ -109,7 +111,8 @@ def _is_unruly(piece: str) -> bool:
 
 
 def _shown(text: str) -> str:
-    return printable(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
+    shown = printable(text[: _MOST_SHOWN + 1])
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."
 
 
 def _is_one_sequence(der: bytes) -> bool:

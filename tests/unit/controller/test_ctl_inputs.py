@@ -76,6 +76,13 @@ def test_a_long_path_is_not_told_in_full(refused: Refused) -> None:
     text = refused(lambda: _inputs.read("private_key", "sub.d/" * 600 + "key", lambda path: Path(path).read_bytes()))
     assert text.startswith("wanted error input-missing: private_key: sub.d/sub.d/")
     assert len(text) < 1000
+    assert len(refused(lambda: read("\x1b" * 300))) < 1000
+
+
+def test_bytes_that_are_no_text_are_not_repeated(refused: Refused) -> None:
+    """A binary file that was read as text has them as halves of surrogate pairs."""
+    text = refused(lambda: read(DER.replace(b"\0", b"").decode("utf-8", "surrogateescape")))
+    assert text.startswith("wanted error input-unrecognised: private_key is neither a path nor PEM nor base64 of DER.")
 
 
 @pytest.mark.parametrize("path", [
