@@ -30,7 +30,7 @@ _MOST_BROKEN = 50
 KNOWN = {
     *((name, "_certificates.py", "names")
       for name in ("DuplicateExtension", "KeyError", "TypeError", "UnsupportedGeneralNameType")),
-    *((name, "_certificates.py", "_name") for name in ("TypeError", "UserWarning")),
+    *((name, "_certificates.py", "_name") for name in ("KeyError", "TypeError", "UserWarning")),
     ("CryptographyDeprecationWarning", "_certificates.py", "facts"),
 }
 
