@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import typing as t
+import warnings
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -56,7 +57,11 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         result: Result = super().run(tmp, task_vars)
         _require_cryptography()
         try:
-            result.update(self.answer(self._options(), task_vars or {}))
+            with warnings.catch_warnings():
+                # What the library thinks of an input (BER and no DER, a negative serial number, a kind of key that is
+                # going out of use) would stand on the terminal between the tasks; what matters of it is a finding.
+                warnings.simplefilter("ignore")
+                result.update(self.answer(self._options(), task_vars or {}))
         except Refused as exc:
             result.update(failed=True, changed=False, msg=_report.refusal(exc.findings),
                           findings=_report.findings_as_data(exc.findings))

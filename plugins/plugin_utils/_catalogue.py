@@ -90,7 +90,7 @@ _ENTRIES = (
           "Names, key and extensions of each certificate can be read; a warning for one of the chain.",
           "Have the certificate issued anew; what it does not say rightly, clients read in different ways."),
     _fixed("chain-too-long", FILES, _BOTH,
-           "There are no more than 100 certificates.",
+           "There are no more than 30 certificates.",
            "Give the certificate with its own chain alone, not a bundle of CAs."),
 
     _fixed("key-passphrase-missing", KEY, _WANTED,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
 import typing as t
 import warnings
 
@@ -58,12 +59,14 @@ def in_order(
 
     Without a leaf, the first certificate that has signed no other one is taken for it.
     """
+    # Each pair is tried once: of certificates with the same name, only a signature tells which has signed which.
+    has_signed = functools.cache(_has_signed)
     left = list(dict.fromkeys(certificates))
     if leaf is None:
-        leaf = next((c for c in left if not any(_has_signed(c, other) for other in left if other != c)), left[0])
+        leaf = next((c for c in left if not any(has_signed(c, other) for other in left if other != c)), left[0])
     chain = [leaf]
     left.remove(leaf)
-    while issuer := next((c for c in left if _has_signed(c, chain[-1])), None):
+    while issuer := next((c for c in left if has_signed(c, chain[-1])), None):
         chain.append(issuer)
         left.remove(issuer)
     return chain, left

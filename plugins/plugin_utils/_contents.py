@@ -17,7 +17,6 @@ import dataclasses
 import functools
 import re
 import typing as t
-import warnings
 
 from ansible_collections.sep.sesam.plugins.module_utils._host import der, key_form
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _limits
@@ -33,7 +32,7 @@ except ImportError:  # _base tells it, before anything here is called.
 
 PKCS12 = "PKCS#12"
 # In a chain, and in a bundle of roots.
-MOST_CERTIFICATES, MOST_ROOTS = 100, 1000
+MOST_CERTIFICATES, MOST_ROOTS = 30, 1000
 # A PKCS#8 of the largest RSA key that OpenSSL uses (16384 bits) has less.
 _MOST_KEY_BYTES = 16 << 10
 # That a message names.
@@ -89,13 +88,10 @@ def of(source: Input, passphrase: str | None = None, most: int = MOST_CERTIFICAT
     """
     found = Contents(source.name, most)
     content = _as_utf8(source)
-    with warnings.catch_warnings():
-        # That it is BER and no DER, that a serial number is negative: a terminal would show it between the tasks.
-        warnings.simplefilter("ignore")
-        if _BEGIN in content:
-            _read_pem(content, source, found, passphrase)
-        else:
-            _read_binary(source.content, found, passphrase)
+    if _BEGIN in content:
+        _read_pem(content, source, found, passphrase)
+    else:
+        _read_binary(source.content, found, passphrase)
     return found
 
 

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import re
 import typing as t
-import warnings
 
 from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _contents, _limits
@@ -56,18 +55,15 @@ def to_pkcs8(encoded: _contents.EncodedKey, passphrase: str | None) -> Pkcs8:
     :raises Refused: C(key-passphrase-missing), C(key-passphrase-wrong), C(key-broken), C(input-unrecognised),
         C(input-too-large).
     """
-    with warnings.catch_warnings():
-        # That a kind of keys is deprecated: a terminal would show it between the tasks.
-        warnings.simplefilter("ignore")
-        key = _load(encoded, passphrase)
-        if isinstance(key, rsa.RSAPrivateKey):
-            _prove_rsa(key, encoded.name)
-        try:
-            der = _as_der(key)
-            spki = _spki(key)
-            is_same = _spki(_load_der(der, None)) == spki
-        except _certificates.UNREADABLE as exc:
-            raise _unreadable(encoded, exc) from exc
+    key = _load(encoded, passphrase)
+    if isinstance(key, rsa.RSAPrivateKey):
+        _prove_rsa(key, encoded.name)
+    try:
+        der = _as_der(key)
+        spki = _spki(key)
+        is_same = _spki(_load_der(der, None)) == spki
+    except _certificates.UNREADABLE as exc:
+        raise _unreadable(encoded, exc) from exc
     if not is_same:
         raise refused("key-broken", f"{encoded.name} is {encoded.form} and another key as PKCS#8: its public half "
                       "does not belong to its private one.",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import re
 import resource
@@ -193,5 +194,8 @@ def _pair(seed: Seed, content: bytes) -> None:
         _is_right(pair.private_key.pem, pair.private_key.spki)
     if _certificates.spki(pair.leaf) != pair.private_key.spki:
         raise Broken("the leaf is not that of the key")
-    if any(not str(finding).isprintable() or len(str(finding)) > LONGEST_MESSAGE for finding in pair.findings):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    checked = _preflight.Policy(names=("a.example",), trusted=pair.chain[-1:]).findings(pair.chain, "wanted", now)
+    if any(not str(finding).isprintable() or len(str(finding)) > LONGEST_MESSAGE
+           for finding in (*pair.findings, *checked)):
         raise Broken("a finding cannot be printed")
