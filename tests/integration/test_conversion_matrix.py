@@ -80,7 +80,7 @@ def every_container() -> t.Iterator[Case]:
 
 def containers_used_in_other_ways() -> t.Iterator[Case]:
     """A PKCS#12 as text, under another option, with a part of the chain beside it."""
-    (windows,) = [form for form in forms.CONTAINERS if form.name.endswith("as Windows exports it")]
+    windows = [form for form in forms.CONTAINERS if form.name.endswith("as Windows exports it")][0]
     uses: dict[str, t.Callable[[bytes, t.Sequence[bytes]], Files]] = {
         "PKCS#12 as the certificate": lambda key, chain: {"certificate": windows.make(key, chain)},
         "PKCS#12 as certificate and key": lambda key, chain: dict.fromkeys(

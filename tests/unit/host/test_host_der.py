@@ -76,11 +76,11 @@ def test_only_as_many_members_as_asked_for() -> None:
     b"\x30\x84\x00\x0f\xff\xf0" + b"\x02\x01\x00" * 340000,
 ])
 def test_hostile_content_takes_no_time(content: bytes) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     key_form.of(content)
     assert pair_files.chain_in(content) == []
     assert pair_files.csr_in(content) is None
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_blocks() -> None:
