@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import importlib.util
 import itertools
 import typing as t
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _contents, _inputs, _keys, _preflight
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused
+from cryptography.hazmat.primitives.serialization import ssh
 from integration import forms, oracle
 from integration.forms import Stock
 
@@ -80,7 +80,7 @@ def every_container() -> t.Iterator[Case]:
 
 def containers_used_in_other_ways() -> t.Iterator[Case]:
     """A PKCS#12 as text, under another option, with a part of the chain beside it."""
-    windows = [form for form in forms.CONTAINERS if form.name.endswith("as Windows exports it")][0]
+    windows = {form.name: form for form in forms.CONTAINERS}["PKCS#12 as Windows exports it"]
     uses: dict[str, t.Callable[[bytes, t.Sequence[bytes]], Files]] = {
         "PKCS#12 as the certificate": lambda key, chain: {"certificate": windows.make(key, chain)},
         "PKCS#12 as certificate and key": lambda key, chain: dict.fromkeys(
@@ -288,10 +288,10 @@ def refusal(files: Files, passphrase: str | None) -> str:
     return str(finding)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bcrypt") is not None, reason="bcrypt is installed: such a key is read")
 @pytest.mark.parametrize("kind", ["RSA 2048", "P-256", "Ed25519"])
-def test_an_encrypted_openssh_key_needs_bcrypt(kind: str, stock: Stock) -> None:
+def test_an_encrypted_openssh_key_needs_bcrypt(kind: str, stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that controllers need not have; the answer names it, and the program that does without."""
+    monkeypatch.setattr(ssh, "_bcrypt_supported", False)
     content = _made(forms.openssh, stock.key(kind), forms.PASSPHRASE)
     files = {"certificate": stock.chain(kind)[0], "private_key": content}
     assert refusal(files, None).startswith("key-passphrase-missing: private_key (/a folder/private_key) is encrypted")
@@ -303,7 +303,6 @@ def test_an_encrypted_openssh_key_needs_bcrypt(kind: str, stock: Stock) -> None:
 
 @pytest.mark.parametrize("kind", ["RSA 2048", "P-256", "Ed25519"])
 def test_an_encrypted_openssh_key_with_bcrypt(kind: str, stock: Stock) -> None:
-    pytest.importorskip("bcrypt", reason="bcrypt is not installed")
     content = _made(forms.openssh, stock.key(kind), forms.PASSPHRASE)
     key = _keys.to_pkcs8(_keys.one_of(_contents.of(_inputs.Input(content, "key"))), forms.PASSPHRASE)
     assert key.spki == oracle.public_key(stock.key(kind))
