@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _contents, _inputs, _keys, _preflight
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import ssh
 from integration import forms, oracle
 from integration.forms import Stock
@@ -291,7 +292,11 @@ def refusal(files: Files, passphrase: str | None) -> str:
 @pytest.mark.parametrize("kind", ["RSA 2048", "P-256", "Ed25519"])
 def test_an_encrypted_openssh_key_needs_bcrypt(kind: str, stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that controllers need not have; the answer names it, and the program that does without."""
-    monkeypatch.setattr(ssh, "_bcrypt_supported", False)
+
+    def absent(*_arguments: object) -> t.NoReturn:
+        raise UnsupportedAlgorithm("Need bcrypt module")  # The library's own words where it is not installed.
+
+    monkeypatch.setattr(ssh, "_bcrypt_kdf", absent)
     content = _made(forms.openssh, stock.key(kind), forms.PASSPHRASE)
     files = {"certificate": stock.chain(kind)[0], "private_key": content}
     assert refusal(files, None).startswith("key-passphrase-missing: private_key (/a folder/private_key) is encrypted")
