@@ -41,6 +41,8 @@ _PUBLIC_LIMITS = (
     (datetime.datetime(2026, 3, 15, tzinfo=datetime.timezone.utc), 200),
     (datetime.datetime.min.replace(tzinfo=datetime.timezone.utc), 398),
 )
+# As the field calls them.
+_HASHES = {"sha1": "SHA-1"}
 # That many certificates are named in a message.
 _NAMED = 3
 
@@ -301,7 +303,7 @@ def _signatures(path: Chain, subject: Subject) -> t.Iterator[Finding]:
         if (hash_name := _certificates.weak_hash(certificate)) and not is_root:
             yield finding("signature-weak", subject,
                           f"{_called(certificate)} is signed by {_certificates.issuer(certificate)} with "
-                          f"{hash_name.upper()}; clients want SHA-256 or better.")
+                          f"{_HASHES.get(hash_name, hash_name.upper())}; clients want SHA-256 or better.")
 
 
 # Chain

@@ -3,11 +3,12 @@
 
 """Measures what the collection costs, against what anybody would compare it with; everything on this machine.
 
-    .venv/bin/python tests/bench/measure.py            both figures (needs root and sshd)
+    .venv/bin/python tests/bench/measure.py            all figures (needs root and sshd)
     .venv/bin/python tests/bench/measure.py downtime
-    .venv/bin/python tests/bench/measure.py fleet
 
 `fleet`: the role with nothing to do on 20 hosts over SSH, against a playbook with `ansible.builtin.ping` alone.
+`selfsigned`: the same with the source selfsigned.
+`conversion`: one key to PKCS#8 in this process, against what the library takes to read it.
 `downtime`: from the last answer of the old server to the first of the new one, seen by a poller of the port, of a
 replacement against `sm_main stop rmi; sm_main start rmi`. Both in turn, five times, medians.
 """
@@ -20,12 +21,18 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:1] = [str(TESTS), str(TESTS.parent / ".venv" / "collections")]
 
 import pytest  # noqa: E402
+from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _inputs, _keys  # noqa: E402
+from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
+from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: E402
 from integration import addresses, downtime, host_program, servers, sshd  # noqa: E402
 from integration.certificates import Authority  # noqa: E402
 from integration.controller import REPLACE, Controller, Outcome, Variables, local  # noqa: E402
@@ -55,7 +62,7 @@ def measure_downtime(folder: Path) -> None:
     """The replacement against the bare stop and start."""
     authority = Authority()
     both = itertools.cycle([authority.issue("one.example"), authority.issue("two.example")])
-    server = servers.create(folder / "downtime", 0, stop_delay=STOP_DELAY, start_delay=START_DELAY)
+    server = servers.create(folder / "server", 0, stop_delay=STOP_DELAY, start_delay=START_DELAY)
     with server.instance as instance:
         server.put(next(both))
         instance.start(env=servers.ENVIRONMENT)
@@ -78,14 +85,16 @@ def measure_downtime(folder: Path) -> None:
         )
 
 
-def measure_fleet(folder: Path) -> None:
+def measure_fleet(folder: Path, **variables: t.Any) -> None:
     """The role with nothing to do against ping; one server answers for every host."""
     pair = Authority().issue()
-    server = servers.create(folder / "fleet", 0, bind="wildcard")
+    server = servers.create(folder / "server", 0, bind="wildcard")
     with server.instance as instance, contextlib.ExitStack() as stack:
         server.put(pair)
         instance.start(env=servers.ENVIRONMENT)
-        common = {**local(), **server.variables(pair.write(folder / "files")), "ansible_pipelining": True}
+        variables = variables or pair.write(folder / "files")._asdict()
+        as_text = {name: value if isinstance(value, list) else str(value) for name, value in variables.items()}
+        common = {**local(), **server.variables(**as_text), "ansible_pipelining": True}
         hosts = {f"host{n}": {**common, **login} for n, login in enumerate(_logins(stack))}
         controller = Controller(folder / "controller")
         ping = folder / "ping.json"
@@ -100,8 +109,48 @@ def measure_fleet(folder: Path) -> None:
             f"{HOSTS} hosts over SSH, pipelining on, interpreter given, {HOSTS} forks",
             lambda: seconds(REPLACE),
             lambda: seconds(ping),
-            ("sep.sesam.replace, nothing to do", "ansible.builtin.ping"),
+            (f"sep.sesam.replace, {variables.get('source', 'provided')}, nothing to do", "ansible.builtin.ping"),
         )
+
+
+def measure_selfsigned(folder: Path) -> None:
+    """The certificate in place is the one that is asked for."""
+    measure_fleet(folder, source="selfsigned", key_type="EC", names=["backup.example"])
+
+
+def measure_conversion(_folder: Path) -> None:
+    """Keys of each kind in the forms that admins have."""
+    keys = {"RSA 2048": rsa.generate_private_key(65537, 2048), "RSA 4096": rsa.generate_private_key(65537, 4096),
+            "P-256": ec.generate_private_key(ec.SECP256R1())}
+    secret = serialization.BestAvailableEncryption(b"passphrase")
+    print("One key to PKCS#8, medians of 20")
+    for name, key in keys.items():
+        plain, encrypted = (key.private_bytes(serialization.Encoding.PEM, form, encryption) for form, encryption in (
+            (serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()),
+            (serialization.PrivateFormat.PKCS8, secret)))
+        pfx = pkcs12.serialize_key_and_certificates(b"name", key, None, None, secret)
+        for form, content, read in (
+            ("traditional", plain, lambda content: serialization.load_pem_private_key(content, None)),
+            ("encrypted PKCS#8", encrypted, lambda content: serialization.load_pem_private_key(content, b"passphrase")),
+            ("PKCS#12", pfx, lambda content: pkcs12.load_pkcs12(content, b"passphrase")),
+        ):
+            ours = _milliseconds(lambda content=content: _converted(content))
+            theirs = _milliseconds(lambda content=content, read=read: read(content))
+            print(f"  {name + ', ' + form:44} {ours:7.1f} ms, the library alone reads it in {theirs:7.1f} ms")
+
+
+def _converted(content: bytes) -> None:
+    found = _contents.of(_inputs.Input(content, "key"), "passphrase")
+    _keys.to_pkcs8(_keys.one_of(found), "passphrase")
+
+
+def _milliseconds(work: t.Callable[[], object]) -> float:
+    seconds = []
+    for _round in range(20):
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds) * 1000
 
 
 def _logins(stack: contextlib.ExitStack) -> t.Iterator[Variables]:
@@ -118,7 +167,12 @@ def _succeeded(run: Outcome) -> Outcome:
     return run
 
 
-MEASURES = {"downtime": measure_downtime, "fleet": measure_fleet}
+MEASURES: dict[str, t.Callable[[Path], None]] = {
+    "conversion": measure_conversion,
+    "downtime": measure_downtime,
+    "fleet": measure_fleet,
+    "selfsigned": measure_selfsigned,
+}
 
 
 def main(names: list[str]) -> str | None:
@@ -127,8 +181,9 @@ def main(names: list[str]) -> str | None:
         return f"unknown: {', '.join(unknown)}; there are {', '.join(MEASURES)}"
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for name in names or MEASURES:
+            (Path(folder) / name).mkdir()
             try:
-                MEASURES[name](Path(folder))
+                MEASURES[name](Path(folder) / name)
             except pytest.skip.Exception as missing:
                 return f"{name}: {missing}"
     return None

@@ -233,10 +233,10 @@ CASES = [
     Case("key-usage", "warning", of(usage(RSA3072, "digital_signature")), "lacks keyEncipherment", of(issued())),
     Case("key-usage", "warning", of(usage(LEAF.key, "digital_signature", "key_encipherment")), "has keyEncipherment",
          of(usage(LEAF.key, "digital_signature", "key_agreement"))),
-    Case("signature-weak", "error", of(SHA1_LEAF), "CN=leaf.example is signed by CN=Middle with SHA1", of(LEAF)),
-    Case("signature-weak", "error", of(issued(issuer=SHA1_MIDDLE)), "CN=middle is signed by CN=Root with SHA1",
+    Case("signature-weak", "error", of(SHA1_LEAF), "CN=leaf.example is signed by CN=Middle with SHA-1", of(LEAF)),
+    Case("signature-weak", "error", of(issued(issuer=SHA1_MIDDLE)), "CN=middle is signed by CN=Root with SHA-1",
          of(issued(issuer=SHA1_ROOT).chain)),
-    Case("signature-weak", "error", of(pki.make_by_openssl("sesam.example", "sha1")), "SHA1",
+    Case("signature-weak", "error", of(pki.make_by_openssl("sesam.example", "sha1")), "SHA-1",
          of(pki.make_by_openssl("sesam.example", "sha256"))),
 
     # Chain
