@@ -59,9 +59,12 @@ class ActionModule(_base.SesamAction):
         """The pair, or its certificates alone where the host has the key."""
         if not options["pending"] and not options["remote_src"]:
             return _preflight.pair(self.sources(options))
+        if options["remote_src"]:
+            self.require_path_on_host("private_key", options)
         given = {**options, "private_key": None}
         if not options["remote_src"] or _inputs.is_content(options["certificate"]):
             return _preflight.certificates_alone(self.sources(given))
+        self.require_path_on_host("certificate", options)
         fetched = self._fetched(options["certificate"], task_vars)
         sources = self.sources({**given, "certificate": None})
         return _preflight.certificates_alone(dataclasses.replace(sources, certificate=fetched))
@@ -101,8 +104,8 @@ class ActionModule(_base.SesamAction):
         verdict = _verdict.judge(after, wanted, policy)
         result = {name: answer[name] for name in _RETURNED_AS_ANSWERED}
         refused = [_with_both_names(Finding(**answer["refused"]), pair, before)] if answer["refused"] else []
-        noticed = [*refused, *pair.findings, *(Finding(**finding) for finding in answer["findings"]),
-                   *policy.weighed(_comparison(pair, before))]
+        of_the_host = [Finding(**finding) for finding in answer["findings"]]
+        noticed = [*refused, *pair.findings, *policy.weighed([*of_the_host, *_comparison(pair, before)])]
         result.update(state=verdict.state, repair=verdict.repair,
                       findings=_report.findings_as_data([*noticed, *verdict.findings]))
         if self._task.diff:

@@ -31,6 +31,8 @@ class ActionModule(_base.SesamAction):
 
     def _on_host(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """The passphrase has to go there: it is guarded as a key would be."""
+        for option in ("src", "dest"):
+            self.require_path_on_host(option, options)
         sent = {name: options[name] for name in _SENT_AS_GIVEN}
         with self.pipelining():
             if options["passphrase"]:

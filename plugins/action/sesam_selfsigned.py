@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import datetime
 import os
 import typing as t
@@ -38,20 +37,48 @@ class ActionModule(_base.SesamAction):
     FLAGS = _arguments.SELFSIGNED_FLAGS
 
     def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
-        """In memory alone, or on the host: a look there, and one call more if there is something to make."""
-        wish = _wish(options, task_vars)
-        if options["current"] is not None and not options["private_key_path"]:
-            return _in_memory(wish, self._current(options))
+        """What is there decides: a look on the host, and one call more if there is something to make."""
+        if options["current"] is not None:
+            return self._for_current(options, task_vars)
+        for option in filter(options.get, _PATHS):
+            self.require_path_on_host(option, options)
         there, paths = self._look(options, task_vars)
-        if _makes_key_first(options, there):
-            result = self._with_new_key(wish, options, task_vars)
+        there.require_usable_key(options["renew_key"])
+        if options["csr_from_certificate"]:
+            result = self._carry_out(_issuance.request_of_certificate(there), there, paths, options, task_vars)
+        elif options["certificate_path"]:
+            plan = _issuance.renew(_wish(options, task_vars), there, keep_key=options["keep_key"],
+                                   with_request=bool(options["csr_path"]), now=_now())
+            result = self._carry_out(plan, there, paths, options, task_vars)
+        elif options["renew_key"] or there.spki is None:
+            result = self._request_of_new_key(options, task_vars)
         else:
-            plan = self._plan(wish, there, options)
-            made = self._make(plan.order(), options, task_vars) if not plan.is_empty else {}
-            result = _as_result(plan, there, made, paths)
+            plan = _issuance.request(_wish(options, task_vars), there)
+            result = self._carry_out(plan, there, paths, options, task_vars)
         if options["csr_folder"] and result.get("csr"):
             self._keep_here(result, options["csr_folder"], str(task_vars["inventory_hostname"]))
         return result
+
+    def _for_current(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
+        """Nothing is written anywhere. A new pair is the result, which is hidden then; a key that stays signs there."""
+        certificate = None
+        if options["current"].strip():
+            certificate = _contents.certificates_of(self.read("current", options)).certificates[0]
+        spki = _certificates.spki(certificate) if certificate else None
+        if options["keep_key"] and options["private_key_path"]:
+            spki = self._look(options, task_vars)[0].spki
+        there = _issuance.There(certificate, spki)
+        plan = _issuance.renew(_wish(options, task_vars), there, keep_key=options["keep_key"] and bool(spki) and bool(
+            options["private_key_path"]), now=_now())
+        if plan.key:
+            key, made = plan.signed_here()
+            return {**_told(plan, made, True), "_ansible_no_log": True, "private_key": key,
+                    "certificate": _certificates.to_pem([made])}
+        if not plan.certificate:
+            return _told(plan, certificate, False)
+        answer = self._make(plan.order(), options, task_vars)
+        (made,) = _certificates.from_base64([answer["certificate"]])
+        return {**_told(plan, made, True), "certificate": _certificates.to_pem([made])}
 
     def _keep_here(self, result: _base.Result, folder: str, host: str) -> None:
         """Write the request into a folder of the controller, if it is not there as it is."""
@@ -68,37 +95,28 @@ class ActionModule(_base.SesamAction):
         if not self._task.check_mode:
             _write(path, result["csr"])
 
-    def _current(self, options: _base.Options) -> _issuance.There:
-        """The certificate that is given as being in place; none is, when it is empty."""
-        if not options["current"].strip():
-            return _issuance.There()
-        return _issuance.There(_contents.certificates_of(self.read("current", options)).certificates[0])
+    def _carry_out(self, plan: _issuance.Plan, there: _issuance.There, paths: dict[str, str], options: _base.Options,
+                   task_vars: dict[str, t.Any]) -> _base.Result:
+        """The host is called again for what is to be made, and for owners and modes."""
+        is_needed = not plan.is_empty or there.is_loose or options["owner"] or options["group"]
+        made = self._make(plan.order(), options, task_vars) if is_needed else {"changed": False, "paths": paths}
+        return _as_result(plan, there, made)
 
-    def _plan(self, wish: _issuance.Wish, there: _issuance.There, options: _base.Options) -> _issuance.Plan:
-        if options["csr_from_certificate"]:
-            return _issuance.request_of_certificate(there)
-        if options["current"] is not None:
-            there = dataclasses.replace(there, certificate=self._current(options).certificate)
-        elif not options["certificate_path"]:
-            _issuance.require_kind(wish, there)
-            return _issuance.request(wish, there)
-        return _issuance.renew(wish, there, keep_key=options["keep_key"], with_request=bool(options["csr_path"]),
-                               now=datetime.datetime.now(datetime.timezone.utc))
-
-    def _with_new_key(self, wish: _issuance.Wish, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
-        """A request for a key that has to be made: by the host's openssl, and then it signs; or here, when told."""
-        plan = _issuance.Plan(["There is no key, or a new one was asked for."])
+    def _request_of_new_key(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
+        """The key is made by the host's openssl, and then it signs; or here, when told."""
+        wish = _wish(options, task_vars)
+        plan = _issuance.Plan(["A new key was asked for." if options["renew_key"] else "There is no key."])
         if options["key_from"] == "controller":
             plan.key = wish.key.generate()
             plan.request = _requests.csr(wish.identity, plan.key.public_key())
-            return _as_result(plan, _issuance.There(), self._make(plan.order(), options, task_vars), {})
+            return _as_result(plan, _issuance.There(), self._make(plan.order(), options, task_vars))
         made = self._make({**plan.order(), "key": {"generate": wish.key.as_data()}}, options, task_vars)
         if self._task.check_mode:
-            return _as_result(plan, _issuance.There(), made, {})
+            return _as_result(plan, _issuance.There(), made)
         there = _issuance.There(spki=base64.b64decode(made["spki"]))
         plan.request = _requests.csr(wish.identity, there.public_key())
         signed = self._make(plan.order(), {**options, "backup": False}, task_vars)
-        return _as_result(plan, there, {**signed, "backups": made["backups"]}, {})
+        return _as_result(plan, there, {**signed, "backups": made["backups"]})
 
     # The host
 
@@ -136,40 +154,26 @@ def _wish(options: _base.Options, task_vars: dict[str, t.Any]) -> _issuance.Wish
     subject = _subjects.parse(options["subject"]) if options["subject"] else None
     names = options["names"] or ([] if subject else [str(task_vars.get("inventory_hostname", ""))])
     window = _renewal.Window.parse(options["renew_before"])
-    window.require_shorter_than(options["days"])
+    if options["certificate_path"] or options["current"] is not None:
+        window.require_shorter_than(options["days"])
     return _issuance.Wish(
         _requests.identity(names, subject),
         _requests.KeySpec.of(options["key_type"], options["key_size"], options["curve"]), options["days"], window)
 
 
-def _makes_key_first(options: _base.Options, there: _issuance.There) -> bool:
-    """Whether a request is wanted of a key that is not there."""
-    is_request_alone = not options["certificate_path"] and options["current"] is None
-    return is_request_alone and (options["renew_key"] or there.spki is None)
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
-def _in_memory(wish: _issuance.Wish, there: _issuance.There) -> _base.Result:
-    """No host is asked, in check mode neither; the result holds the new pair, and is hidden then."""
-    key = _certificates.spki(there.certificate) if there.certificate else None
-    plan = _issuance.renew(wish, dataclasses.replace(there, spki=key), keep_key=False, with_request=False,
-                           now=datetime.datetime.now(datetime.timezone.utc))
-    if plan.key is None or plan.certificate is None:
-        return _told(plan, there.certificate)
-    der = plan.certificate.signed_by(plan.key)
-    (certificate,) = _certificates.from_base64([base64.b64encode(der).decode("ascii")])
-    return {**_told(plan, certificate), "_ansible_no_log": True, "private_key": plan.key_pem,
-            "certificate": _certificates.to_pem([certificate])}
-
-
-def _as_result(plan: _issuance.Plan, there: _issuance.There, made: _base.Result, paths: dict[str, str]) -> _base.Result:
+def _as_result(plan: _issuance.Plan, there: _issuance.There, made: _base.Result) -> _base.Result:
     """What came of it on the host; no result of this kind holds a key."""
     certificate, csr = there.certificate, there.request
     if made.get("certificate"):
         (certificate,) = _certificates.from_base64([made["certificate"]])
     if made.get("csr"):
         csr = _requests.load_csr(base64.b64decode(made["csr"]))
-    told = _told(plan, certificate)
-    told.update(paths=made.get("paths", paths), backups=made.get("backups", {}))
+    told = _told(plan, certificate, made["changed"])
+    told.update(paths=made["paths"], backups=made.get("backups", {}))
     told["findings"] += made.get("findings", [])
     if certificate:
         told["certificate"] = _certificates.to_pem([certificate])
@@ -178,9 +182,8 @@ def _as_result(plan: _issuance.Plan, there: _issuance.There, made: _base.Result,
     return told
 
 
-def _told(plan: _issuance.Plan, certificate: t.Any) -> _base.Result:
-    result = {"changed": not plan.is_empty, "reasons": plan.reasons,
-              "findings": _report.findings_as_data(plan.findings)}
+def _told(plan: _issuance.Plan, certificate: t.Any, changed: bool) -> _base.Result:
+    result = {"changed": changed, "reasons": plan.reasons, "findings": _report.findings_as_data(plan.findings)}
     if certificate is not None:
         result.update(certificate_facts=_certificates.facts(certificate),
                       spki_sha256=_keys.fingerprint(_certificates.spki(certificate)))

@@ -79,7 +79,7 @@ attributes:
     support: none
 notes:
   - A result that holds a key is hidden, as with C(no_log), and can be registered. Do not set C(no_log) for the task,
-    it would hide the message of a failure too.
+    it would hide the message of a failure too. In a loop, a failure after such a result is hidden as well.
   - A private key in PKCS#12, OpenSSH or an encrypted form costs what its maker made its passphrase cost. It is opened
     in a child process with limits, 1.8 seconds of processor time and 256 MiB.
 seealso:

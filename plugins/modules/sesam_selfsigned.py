@@ -81,7 +81,8 @@ options:
     type: path
   private_key_path:
     description:
-      - The file on the host that holds the private key; unencrypted PKCS#8, mode 0600.
+      - The file on the host that holds the private key. A new one is unencrypted PKCS#8; its mode is 0600.
+      - A key that is there and cannot be used, such as an encrypted one, is not replaced, unless O(renew_key).
     type: path
   csr_path:
     description:
@@ -110,6 +111,7 @@ options:
   renew_key:
     description:
       - Make a new key for a request, though there is one. A CA's answer to the former request does not fit it.
+      - Also lets a key be replaced that is there and cannot be used.
     type: bool
     default: false
   csr_folder:

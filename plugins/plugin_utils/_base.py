@@ -62,6 +62,9 @@ class SesamAction(ActionBase):  # type: ignore[misc]
                 # going out of use) would stand on the terminal between the tasks; what matters of it is a finding.
                 warnings.simplefilter("ignore")
                 result.update(self.answer(self._options(), task_vars or {}))
+            if result.get("_ansible_no_log"):
+                # ansible-core 2.16 shows the results of a loop to callbacks unless the task says it too.
+                self._task.no_log = True
         except Refused as exc:
             result.update(failed=True, changed=False, msg=_report.refusal(exc.findings),
                           findings=_report.findings_as_data(exc.findings))
@@ -79,7 +82,7 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             if options.get(name) is not None and options[name] < least:
                 raise AnsibleActionFail(f"{name} is {options[name]}; it has to be {least} or more.")
         for flag, others in self.FLAGS.items():
-            if clashes := [name for name in others if options[flag] and options[name]]:
+            if clashes := [name for name in others if options[flag] and options[name] not in (None, False)]:
                 raise AnsibleActionFail(f"{flag} is true, so leave out: {', '.join(clashes)}.")
         return t.cast(Options, options)
 
@@ -91,6 +94,14 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             for piece in (secret, *filter(str.strip, secret.splitlines())):
                 message = message.replace(piece, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
         return message
+
+    def require_path_on_host(self, option: str, options: Options) -> None:
+        """Refuse what is no absolute path, and never repeat it: by mistake it may be a key."""
+        value = str(options[option])
+        if not value.startswith("/") or _inputs.is_content(value) or not _inputs.may_be_path(value):
+            raise Refused(_catalogue.finding(
+                "path-not-absolute", "wanted", f"{option} is no absolute path.",
+                fix="Give the path of a file on the host, from its root; here the option takes no content."))
 
     def read(self, option: str, options: Options) -> _inputs.Input:
         """The content of an option that holds content or a path."""

@@ -15,7 +15,7 @@ import functools
 import typing as t
 import warnings
 
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import printable
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import brief, printable
 
 try:
     from cryptography import x509
@@ -183,6 +183,11 @@ def subject(certificate: x509.Certificate) -> str:
 def issuer(certificate: x509.Certificate) -> str:
     """The issuer in words."""
     return _in_words(lambda: certificate.issuer)
+
+
+def called(certificate: x509.Certificate) -> str:
+    """How a message calls a certificate: by its subject, by its serial number if that is empty."""
+    return brief(subject(certificate), 100) or f"the certificate {certificate.serial_number:x}"
 
 
 def facts(certificate: x509.Certificate) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _names, _trust
 from ansible_collections.sep.sesam.plugins.plugin_utils._catalogue import finding
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Subject, printable
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Subject, brief, printable
 
 try:
     from cryptography import x509
@@ -25,6 +25,7 @@ except ImportError:  # _base tells it, before anything here is called.
     pass
 
 Chain = t.Sequence["x509.Certificate"]
+_called = _certificates.called
 
 _RSA_LEAST, _RSA_GOOD = 2048, 3072
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
@@ -89,11 +90,18 @@ def of_order(given: Chain, path: Chain, strangers: Chain, *, subject: Subject) -
 
 
 def of_validity(
-    chain: Chain, *, subject: Subject, moment: datetime.datetime, expiring_days: float = 30
+    chain: Chain, *, subject: Subject, moment: datetime.datetime, expiring_days: float = 30,
+    trusted: Chain | None = None,
 ) -> list[Finding]:
-    """What is or will soon be over at a moment, best that of the host's clock."""
+    """What is or will soon be over at a moment, best that of the host's clock.
+
+    The path is that to C(trusted), where there is one: behind it may stand what older clients need, and be over.
+    """
     leaf = chain[0]
     path, strangers = _certificates.in_order(chain, leaf)
+    built = _trust.build(leaf, chain[1:], trusted) if trusted else None
+    if built and built.builds:
+        path, strangers = built.path, [certificate for certificate in chain if certificate not in built.path]
     return [
         *_dates(leaf, subject, moment, expiring_days),
         *_public_lifetime(leaf, subject),
@@ -133,11 +141,6 @@ def clock_skew(host_clock: float, own_clock: float) -> list[Finding]:
         "clock-skew", "place",
         f"The clock of the host is {abs(difference):.0f} s {'ahead of' if difference > 0 else 'behind'} that of the "
         f"controller; up to {_SKEW:.0f} s are taken as the same time.")]
-
-
-def _called(certificate: x509.Certificate) -> str:
-    """How a message calls a certificate: by its subject, by its serial number if that is empty."""
-    return _certificates.subject(certificate) or f"the certificate {certificate.serial_number:x}"
 
 
 def _listed(certificates: Chain, separator: str = ", ") -> str:
@@ -193,7 +196,7 @@ def _rsa(key: rsa.RSAPublicKey, words: str, subject: Subject) -> list[Finding]:
         is_too_small = key.key_size < _RSA_LEAST
         findings.append(finding(
             "key-rsa-too-small", subject,
-            f"The key is {words}; {f'clients want {_RSA_LEAST}' if is_too_small else f'{_RSA_GOOD} is advised'} bits "
+            f"The key is {words}; {f'clients want {_RSA_LEAST}' if is_too_small else f'advised are {_RSA_GOOD}'} bits "
             "or more.", level="error" if is_too_small else "info"))
     numbers = key.public_numbers()
     if numbers.e < 3 or numbers.e % 2 == 0 or numbers.n % 2 == 0:
@@ -217,7 +220,7 @@ def _identity(
     addresses = [a for a in san.get_values_for_type(x509.IPAddress) if isinstance(a, _names.Address)] if san else []
     has_names = bool(dns_names or addresses)
     common_names = _certificates.common_names(leaf)
-    in_words = printable(", ".join([*dns_names, *map(str, addresses)])) or "none"
+    in_words = brief(", ".join([*dns_names, *map(str, addresses)])) or "none"
 
     def lacking(wanted: t.Iterable[str]) -> list[str]:
         return [printable(name) for name in wanted if not _names.is_covered(name, dns_names, addresses)]
@@ -302,7 +305,7 @@ def _signatures(path: Chain, subject: Subject) -> t.Iterator[Finding]:
         is_root = certificate is not path[0] and _certificates.is_self_signed(certificate)
         if (hash_name := _certificates.weak_hash(certificate)) and not is_root:
             yield finding("signature-weak", subject,
-                          f"{_called(certificate)} is signed by {_certificates.issuer(certificate)} with "
+                          f"{_called(certificate)} is signed by {brief(_certificates.issuer(certificate), 100)} with "
                           f"{_HASHES.get(hash_name, hash_name.upper())}; clients want SHA-256 or better.")
 
 
@@ -326,7 +329,12 @@ def _completeness(path: Chain, strangers: Chain, subject: Subject, trusted: Chai
 
 def _does_not_build(built: _trust.Built, subject: Subject, trusted: Chain) -> Finding:
     end = built.path[-1]
-    issued = "" if _certificates.is_self_signed(end) else f", issued by {_certificates.issuer(end)}"
+    if len(built.path) == 1 and _certificates.is_self_signed(end):
+        return finding(
+            "chain-incomplete", subject, f"{_called(end)} is signed by itself, and is not in ca_bundle "
+            f"({_listed(trusted)}).", level="error",
+            fix="Put it into ca_bundle, or leave ca_bundle out: no CA stands above it.")
+    issued = "" if _certificates.is_self_signed(end) else f", issued by {brief(_certificates.issuer(end), 100)}"
     return finding(
         "chain-incomplete", subject,
         f"The chain of {_called(built.path[0])} does not build to a CA of ca_bundle ({_listed(trusted)}); it leads to "
@@ -355,8 +363,8 @@ def _gap(path: Chain, strangers: Chain, subject: Subject) -> Finding:
     why = "there is one of that name, with another key" if same_name else "it is not in the chain"
     return finding(
         "chain-incomplete", subject,
-        f"The certificate of {issuer}, which issued {_called(end)}, is missing: {why}. If that is a root CA which all "
-        "clients have, all is well.")
+        f"The certificate of {brief(issuer, 100)}, which issued {_called(end)}, is missing: {why}. If that is a root CA"
+        " which all clients have, all is well.")
 
 
 def _root(path: Chain, subject: Subject) -> list[Finding]:

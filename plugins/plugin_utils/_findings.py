@@ -45,6 +45,12 @@ def errors(findings: t.Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level == "error" and finding.subject != "current"]
 
 
+def brief(text: str, most: int = 300) -> str:
+    """Text of any length and kind as a part of a message."""
+    shown = printable(text)
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
 def printable(text: str) -> str:
     """Text from a certificate or a host without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

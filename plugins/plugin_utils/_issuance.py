@@ -38,19 +38,40 @@ class Wish:
 
 @dataclasses.dataclass(frozen=True)
 class There:
-    """What is there: a certificate, the public half of a private key, a request; each may be missing."""
+    """What is there: a certificate, the public half of a private key, a request; each may be missing.
+
+    C(unusable_key) is the form of a private key that is there and gave no public half; C(is_loose) says that others
+    than its owner may read it.
+    """
 
     certificate: x509.Certificate | None = None
     spki: bytes | None = None
     request: x509.CertificateSigningRequest | None = None
+    unusable_key: str = ""
+    is_loose: bool = False
 
     @classmethod
     def of(cls, answer: dict[str, t.Any]) -> There:
         """Take what the host code says of its files."""
         chain = _certificates.from_base64(answer["certificate"]["chain"][:1]) if answer["certificate"] else []
         key, csr = answer["private_key"] or {}, answer["csr"] or {}
-        return cls(chain[0] if chain else None, base64.b64decode(key["spki"]) if key.get("spki") else None,
-                   _requests.load_csr(base64.b64decode(csr["der"])) if csr.get("der") else None)
+        spki = base64.b64decode(key["spki"]) if key.get("spki") else None
+        is_unusable = spki is None and key.get("status", "absent") != "absent"
+        return cls(
+            chain[0] if chain else None, spki,
+            _requests.load_csr(base64.b64decode(csr["der"])) if csr.get("der") else None,
+            (key.get("form") or key["status"]) if is_unusable else "", bool(int(key.get("mode") or "0", 8) & 0o077))
+
+    def require_usable_key(self, renew_key: bool) -> None:
+        """Refuse to put a new key in the place of one that is there and cannot be read: it may be all there is of it.
+
+        :raises Refused: C(key-not-usable).
+        """
+        if self.unusable_key and not renew_key:
+            raise refused(
+                "key-not-usable", f"The private key that is there cannot be used as it is: {self.unusable_key}.",
+                "Convert it first with sesam_pkcs8_convert, where src and dest are paths on the host; or set "
+                "renew_key: true to make a new one in its place.")
 
     def public_key(self) -> t.Any:
         """The public half of the private key; None without one that can be read."""
@@ -80,6 +101,12 @@ class Plan:
         """The new key as PKCS#8; empty without one."""
         return _keys.pem_of(self.key) if self.key else ""
 
+    def signed_here(self) -> tuple[str, x509.Certificate]:
+        """The new key, and the new certificate signed by it in this process."""
+        certificate = t.cast("_requests.Unsigned", self.certificate)
+        der = certificate.signed_by(t.cast("_requests.PrivateKey", self.key))
+        return self.key_pem, x509.load_der_x509_certificate(der)
+
     def order(self) -> dict[str, t.Any]:
         """What the host is to write: content where the key is at hand, else what its own key has to sign."""
         return {"key": {"content": self.key_pem} if self.key else None,
@@ -94,7 +121,7 @@ class Plan:
                 "algorithm": base64.b64encode(unsigned.algorithm).decode("ascii")}
 
 
-def renew(wish: Wish, there: There, *, keep_key: bool, with_request: bool, now: datetime.datetime) -> Plan:
+def renew(wish: Wish, there: There, *, keep_key: bool, with_request: bool = False, now: datetime.datetime) -> Plan:
     """A self-signed certificate, made anew only for a reason; its request beside it where one is wished.
 
     With C(keep_key) the key that is there stays, if it is of the kind that was asked for.
@@ -102,7 +129,7 @@ def renew(wish: Wish, there: There, *, keep_key: bool, with_request: bool, now: 
     reasons = _renewal.reasons(there.certificate, wish.identity, wish.key, wish.window, now)
     if there.certificate and there.spki != _certificates.spki(there.certificate):
         reasons.append("The private key in place does not belong to the certificate." if there.spki
-                       else "There is no private key that can be read.")
+                       else "There is no private key that can be used.")
     plan = Plan(reasons)
     public_key = there.public_key()
     if reasons:
@@ -116,7 +143,15 @@ def renew(wish: Wish, there: There, *, keep_key: bool, with_request: bool, now: 
 
 
 def request(wish: Wish, there: There) -> Plan:
-    """A request for the key that is there, which is of the kind that was asked for."""
+    """A request for the key that is there, which has to be of the kind that was asked for.
+
+    :raises Refused: C(pending-differs): an answer to it may be on its way.
+    """
+    if not wish.key.fits(there.public_key()):
+        raise refused("pending-differs", f"The key that is there is {_certificates.key_in_words(there.public_key())}, "
+                      f"and {wish.key.in_words()} was asked for.",
+                      "Ask for the same kind of key, or set renew_key: true (sesam_https_renew_key) to make a new key; "
+                      "an answer to the pending request would not fit it.")
     reasons = _renewal.request_differs(there.request, wish.identity, wish.key)
     if there.request and _requests.csr_spki(there.request) != there.spki:
         reasons.append("The request is for another key than the one that is there.")
@@ -135,15 +170,6 @@ def request_of_certificate(there: There) -> Plan:
     if there.request and _is_same_request(there.request, made.unsigned):
         return Plan([], findings=findings)
     return Plan(["There is no request of this certificate."], request=made.unsigned, findings=findings)
-
-
-def require_kind(wish: Wish, there: There) -> None:
-    """Refuse to go on with a pending key of another kind than was asked for: an answer to it may be on its way."""
-    if not wish.key.fits(there.public_key()):
-        raise refused("pending-differs", f"The pending key is {_certificates.key_in_words(there.public_key())}, and "
-                      f"{wish.key.in_words()} was asked for.",
-                      "Ask for the same kind of key, or set renew_key: true to make a new key; an answer to the "
-                      "pending request would not fit it.")
 
 
 def pem(kind: str, der: bytes) -> str:

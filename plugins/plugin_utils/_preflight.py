@@ -57,7 +57,8 @@ class Policy:
         return [
             *_checks.of_chain(chain, subject=subject, names=self.names, names_are_given=self.names_are_given,
                               trusted=self.trusted),
-            *_checks.of_validity(chain, subject=subject, moment=moment, expiring_days=self.expiring_days),
+            *_checks.of_validity(chain, subject=subject, moment=moment, expiring_days=self.expiring_days,
+                                 trusted=self.trusted),
         ]
 
     def weighed(self, findings: t.Iterable[Finding]) -> list[Finding]:

@@ -222,5 +222,5 @@ def _lacking(path: t.Sequence[x509.Certificate]) -> list[str]:
             kinds.append(("authorityKeyIdentifier", x509.AuthorityKeyIdentifier))
         missing = [name for name, kind in kinds if _certificates.extension(certificate, kind) is None]
         if missing:
-            found.append(f"{_certificates.subject(certificate)} has no {' and no '.join(missing)}")
+            found.append(f"{_certificates.called(certificate)} has no {' and no '.join(missing)}")
     return found

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from integration import readers
 from integration.certificates import Authority, Files, Pair
 from integration.controller import Controller, Outcome, Variables, local
@@ -99,8 +100,9 @@ def test_selfsigned_is_made_once_and_again_only_for_a_reason(
 
 
 def test_selfsigned_keeps_its_key_when_told(make_server: t.Callable[..., Server], controller: Controller) -> None:
+    """And makes one where there is none to keep."""
     server = make_server()
-    first = run_selfsigned(controller, server)
+    first = run_selfsigned(controller, server, keep_key=True)
     assert first.rc == 0, first.output
     old = disk(server)
 
@@ -110,7 +112,8 @@ def test_selfsigned_keeps_its_key_when_told(make_server: t.Callable[..., Server]
     assert names(disk(server)) == ["other.example"]
     assert public_key(disk(server)) == public_key(old)
     assert server.served() == readers.on_disk(server.instance.certificate) != old
-    third = run_selfsigned(controller, server, names=["third.example"])
+    # As it comes with -e from a command line.
+    third = run_selfsigned(controller, server, "-e", "sesam_https_keep_key=false", names=["third.example"])
     assert third.rc == 0, third.output
     assert public_key(disk(server)) != public_key(old)
 
@@ -194,7 +197,9 @@ def test_csr_round_trip(
     (answers / "whatever the CA likes.txt").write_bytes(b"for you:\r\n" + authority.answer(requests["alpha.example"]))
     (answers / "letter.html").write_text("<html>Dear customer</html>")
     (answers / "ca.crt").write_bytes(authority.issue().pem)
-    with_answers = hosts(two, certificate=str(answers))
+    root = tmp_path / "root.pem"
+    root.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    with_answers = hosts(two, certificate=str(answers), chain=str(root))
     placed = controller.run(with_answers)
 
     assert placed.rc == 0, placed.output
@@ -258,6 +263,30 @@ def test_request_follows_what_is_asked_for(two: dict[str, Server], controller: C
     told, other = ask(key_type="EC", renew_key=True)
     assert told.rc == 0, told.output
     assert other.public_key() != first.public_key()
+
+
+def test_request_that_was_answered_and_not_forgotten(
+    two: dict[str, Server], authority: Authority, controller: Controller, tmp_path: Path
+) -> None:
+    """The run that placed the answer died before it could: the next request gets a key of its own."""
+    name, server = "alpha.example", two["alpha.example"]
+    asked = {name: hosts(two, csr_folder=str(tmp_path))[name]}
+    assert controller.run(asked, playbook=REQUEST).rc == 0
+    pending = server.state_folder / "pending"
+    shutil.copytree(pending, tmp_path / "kept")
+    request = tmp_path / f"{name}.csr"
+    (tmp_path / "answer.crt").write_bytes(authority.answer(request.read_bytes()))
+    answered = {name: hosts(two, certificate=str(tmp_path / "answer.crt"))[name]}
+    assert controller.run(answered).rc == 0
+    shutil.copytree(tmp_path / "kept", pending)
+
+    looked = controller.run(answered)
+    assert (looked.rc, looked.recap(name)["changed"]) == (0, 0), looked.output
+    old = x509.load_pem_x509_csr(request.read_bytes()).public_key()
+    again = controller.run(asked, playbook=REQUEST)
+    assert (again.rc, again.recap(name)["changed"]) == (0, 1), again.output
+    assert x509.load_pem_x509_csr(request.read_bytes()).public_key() != old
+    assert public_key(disk(server)) == old
 
 
 def test_no_request_is_pending(server: Server, wanted: Pair, files: Files, controller: Controller) -> None:

@@ -34,8 +34,8 @@ sesam_https_levels:
   chain-incomplete: error
 ```
 
-The option `levels` of the modules is the same. A level that is set holds for every case of its id. *fixed*: nothing
-can go on without it, so it stays an error.
+The option `levels` of `sesam_cert_replace` and `sesam_cert_resolve` is the same. A level that is set holds for every
+case of its id. *fixed*: nothing can go on without it, so it stays an error.
 """
 
 

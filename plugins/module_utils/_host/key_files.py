@@ -44,8 +44,11 @@ def look_or_make(parameters: dict) -> dict:
     """
     kept = None
     if parameters.get("pending"):
-        kept = state.State(place_checks.find_installation(parameters).state_folder)
+        places = place_checks.find_installation(parameters)
+        kept = state.State(places.state_folder)
         paths: Paths = {_KEY: kept.pending_key, _CERTIFICATE: None, _CSR: kept.pending_csr}
+        if parameters["verb"] == "look" and kept.is_answered(places.private_key):
+            return dict(_look(dict.fromkeys(paths)), paths=paths)
     else:
         paths = {name: parameters["paths"].get(name) for name in (_KEY, _CERTIFICATE, _CSR)}
     if parameters["verb"] == "look":
@@ -237,7 +240,8 @@ class _Work:
                                   "Hand in the key too, or have one made.", subject="wanted")
         if spki is not None and spki not in documents[0]:
             raise refusal.Refused("pair-mismatch", "The %s belongs to another key than %s." % (name, self._paths[_KEY]),
-                                  "Hand in the one that belongs to this key.", subject="wanted")
+                                  "Hand in the one that belongs to this key. Run again, if another run has made a new "
+                                  "key meanwhile.", subject="wanted")
         return there.content if there and _documents(name, there.content) == documents else content
 
     def _kept_document(self, name: str, spki: t.Optional[bytes], is_new: bool) -> t.Optional[bytes]:

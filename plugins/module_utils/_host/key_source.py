@@ -17,7 +17,7 @@ def read(path: str) -> files.Contents:
     :raises refusal.Refused: it is not there, not regular, empty, too large or not ours to read.
     """
     if not os.path.isabs(path):
-        raise refusal.Refused("path-not-absolute", "%s is no absolute path." % path,
+        raise refusal.Refused("path-not-absolute", "The path of the private key is not absolute.",
                               "Write the path from the root of the host.", subject="wanted")
     try:
         # A link is followed: an ACME client names its newest files by links.

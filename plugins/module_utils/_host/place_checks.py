@@ -46,7 +46,7 @@ def _utc(seconds: float) -> str:
 
 
 def check_sm_main(path: str) -> None:
-    """Refuse an sm_main that cannot be run, or that somebody else could have written."""
+    """Refuse an sm_main that cannot be run."""
     fix = "Set the option sm_main to the right path, or mend the file."
     try:
         status = os.stat(path)
@@ -55,6 +55,11 @@ def check_sm_main(path: str) -> None:
         raise refusal.Refused("sm-main-unusable", message, fix) from exc
     if not stat.S_ISREG(status.st_mode) or not os.access(path, os.X_OK):
         raise refusal.Refused("sm-main-unusable", "sm_main is no program that can be executed: %s." % path, fix)
+
+
+def check_sm_main_owner(path: str) -> None:
+    """Refuse an sm_main that somebody else could have written."""
+    status = os.stat(path)
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
         raise refusal.Refused(
             "sm-main-unusable", "sm_main is not run as it is: %s belongs to uid %d and has mode %04o." % (
@@ -75,7 +80,7 @@ def check_folder(places: layout.Layout) -> None:
 def check_destination(path: str) -> None:
     """Refuse a path where a file cannot be exchanged safely; its folder has to be there."""
     if not os.path.isabs(path):
-        raise refusal.Refused("path-not-absolute", "%s is no absolute path." % path,
+        raise refusal.Refused("path-not-absolute", "The path of a file that is to be written is not absolute.",
                               "Write the path from the root of the host.")
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):

@@ -20,7 +20,7 @@ import stat
 import time
 import typing as t
 
-from . import files, layout, pair_files, refusal
+from . import files, layout, pair_files, pkcs8, refusal
 
 _LOCK, _JOURNAL, _RESULT, _BACKUPS, _PENDING = "lock", "journal", "result", "backups", "pending"
 _FACTS = "facts"
@@ -164,6 +164,15 @@ class State:
         """The certificate has come: forget the request and its key."""
         shutil.rmtree(self._at(_PENDING))
         files.sync_folder(self.path)
+
+    def is_answered(self, private_key: str) -> bool:
+        """Whether the pending key is in place: the run that placed it had no time to forget the request."""
+        try:
+            pending, placed = [pkcs8.from_file(files.read_regular(path, pair_files.SIZE_LIMIT).content)
+                               for path in (self.pending_key, private_key)]
+        except (files.Unreadable, ValueError):
+            return False
+        return pkcs8.same_key(pending, placed)
 
     def pending(self) -> t.Optional[dict]:
         """The pending request as plain data; C(None) where there is none, or no right to look."""

@@ -14,13 +14,11 @@ import time
 import typing as t
 
 from . import (
-    files,
     gather,
     key_source,
     layout,
     owners,
     pair_files,
-    pkcs8,
     place_checks,
     processes,
     refusal,
@@ -155,13 +153,7 @@ class _Run:
 
     def _end_request(self) -> None:
         """Forget the request whose key is in place: also when an earlier run had no time for it."""
-        try:
-            pending, placed = [
-                pkcs8.from_file(files.read_regular(path, pair_files.SIZE_LIMIT).content)
-                for path in (self._kept.pending_key, self._places.private_key)]
-        except (files.Unreadable, ValueError):
-            return
-        if pkcs8.same_key(pending, placed):
+        if self._kept.is_answered(self._places.private_key):
             self._kept.clear_pending()
 
     # What is to be done
@@ -196,7 +188,8 @@ class _Run:
             self._weigh(place_checks.check_space, self._places)
         rmi = _rmi_in(seen)
         if action in ("replaced", "restarted", "started") or rmi.is_running is None:
-            self._weigh(place_checks.check_sm_main, self._places.sm_main)
+            place_checks.check_sm_main(self._places.sm_main)
+            self._weigh(place_checks.check_sm_main_owner, self._places.sm_main)
             self._weigh(place_checks.check_rmi, rmi,
                         sm_main.SmMain(self._places.sm_main, self._places.profile, None).rmi_pid())
 

@@ -196,7 +196,7 @@ def test_options_that_make_no_sense_together(act: t.Any, options: dict[str, t.An
 
 
 def test_a_foreign_answer_is_told_with_both_names(act: t.Any) -> None:
-    request = request_for(OLD, "asked.example")
+    request = request_for(pki.make(), "asked.example")
     before = {**answers.in_sync(OLD), "pending": {"csr": b64(request), "has_key": True, "made": 1.0}}
     refused = {"id": "pair-mismatch", "subject": "wanted", "level": "error", "message": "no.", "fix": "Mend."}
     action = act(sesam_cert_replace, certificate=NEW.pem.decode(), pending=True)
@@ -398,3 +398,115 @@ def test_selfsigned_options_that_make_no_sense(act: t.Any, options: dict[str, t.
 def test_selfsigned_values_that_make_no_sense(act: t.Any, options: dict[str, t.Any], id: str) -> None:
     result = act(sesam_selfsigned, current="", **options).run(task_vars=VARIABLES)
     assert (result["failed"], f"{id}: " in result["msg"]) == (True, True)
+
+
+# What a review has found
+
+
+KEY_TEXT = NEW.key_pem.decode()
+
+
+@pytest.mark.parametrize(("module", "arguments"), [
+    (sesam_cert_replace, {"certificate": NEW.pem.decode(), "private_key": KEY_TEXT, "remote_src": True}),
+    (sesam_cert_replace, {"certificate": NEW.pem.decode(), "private_key": KEY_TEXT[30:], "remote_src": True}),
+    (sesam_cert_replace, {"certificate": "relative", "private_key": "/k", "remote_src": True}),
+    (sesam_pkcs8_convert, {"src": KEY_TEXT, "dest": "/b"}), (sesam_pkcs8_convert, {"src": "/a", "dest": KEY_TEXT[30:]}),
+    (sesam_selfsigned, {"private_key_path": KEY_TEXT, "csr_path": "/c"}),
+])
+def test_what_is_no_path_on_the_host_is_not_repeated(act: t.Any, module: t.Any, arguments: dict[str, t.Any]) -> None:
+    action = act(module, **arguments)
+    calls = asked(action, {"refused": None})
+    result = action.run(task_vars=VARIABLES)
+    assert (result["failed"], calls) == (True, [])
+    assert "path-not-absolute: " in result["msg"]
+    assert [line for line in NEW.key_lines() if line[:20] in str(result)] == []
+
+
+UNUSABLE = {**NOTHING, "status": "file", "mode": "0600", "form": "traditional encrypted", "spki": None}
+
+
+@pytest.mark.parametrize("options", [
+    PATHS, {**PATHS, "csr_path": "/r"}, {"private_key_path": "/k", "csr_path": "/r"}, {"pending": True},
+])
+def test_a_key_that_cannot_be_used_is_not_replaced(act: t.Any, options: dict[str, t.Any]) -> None:
+    """It may be all that there is of it."""
+    seen = {**there(pki.make("a.example", ends=90)), "private_key": UNUSABLE}
+    action = act(sesam_selfsigned, names=["a.example"], key_type="EC", **options)
+    calls = answering(action, seen)
+    result = action.run(task_vars=VARIABLES)
+    assert (result["failed"], [call["verb"] for call in calls]) == (True, ["look"])
+    assert "key-not-usable: The private key that is there cannot be used as it is: traditional encr" in result["msg"]
+    action = act(sesam_selfsigned, names=["a.example"], key_type="EC", renew_key=True, **options)
+    answering(action, seen)
+    assert action.run(task_vars=VARIABLES)["changed"] is True
+
+
+@pytest.mark.parametrize("spki", [None, pki.spki(pki.rsa_key())])
+def test_a_key_that_cannot_be_kept_is_made_here(act: t.Any, spki: bytes | None) -> None:
+    """None is in place, or one of another kind: the pair is the result then."""
+    action = act(sesam_selfsigned, current="", private_key_path="/k", keep_key=True, names=["a.example"], key_type="EC")
+    calls = answering(action, there(spki=spki))
+    result = action.run(task_vars=VARIABLES)
+    assert ([call["verb"] for call in calls], "private_key" in result) == (["look"], True)
+
+
+def test_a_loose_mode_is_mended(act: t.Any) -> None:
+    pair = pki.make("a.example", ends=90)
+    seen = there(pair)
+    seen["private_key"]["mode"] = "0644"
+    action = act(sesam_selfsigned, **PATHS, names=["a.example"], key_type="EC")
+    calls = answering(action, seen)
+    result = action.run(task_vars=VARIABLES)
+    assert ([call["verb"] for call in calls], result["changed"], result["reasons"]) == (["look", "make"], True, [])
+    assert (calls[1]["key"], calls[1]["certificate"], calls[1]["csr"]) == (None, None, None)
+
+
+def test_options_that_are_not_used_do_no_harm(act: t.Any) -> None:
+    """A request knows no days, and one from a certificate no names."""
+    key = pki.ec_key()
+    request = _requests.csr(_requests.identity(["a.example"]), key.public_key()).signed_by(key)
+    action = act(sesam_selfsigned, pending=True, names=["a.example"], key_type="EC", days=20)
+    answering(action, there(csr=request, spki=pki.spki(key)))
+    assert "failed" not in action.run(task_vars=VARIABLES)
+    pair = pki.make("a.example", ends=90)
+    action = act(sesam_selfsigned, **PATHS, csr_path="/r", csr_from_certificate=True)
+    answering(action, there(pair))
+    assert "failed" not in action.run(task_vars={"inventory_hostname": "backup server (old)"})
+
+
+def test_a_hidden_result_is_hidden_by_the_task_too(act: t.Any) -> None:
+    """ansible-core 2.16 shows the results of a loop to callbacks otherwise."""
+    action = act(sesam_pkcs8_convert, private_key=KEY_TEXT)
+    action.run(task_vars=VARIABLES)
+    assert action._task.no_log is True
+    action = act(sesam_cert_resolve)
+    asked(action, answers.in_sync(OLD))
+    action.run(task_vars=VARIABLES)
+    assert action._task.no_log is False
+
+
+def test_levels_hold_for_what_the_host_has_found(act: t.Any) -> None:
+    found = {"id": "log-line-missing", "subject": "current", "level": "warning", "message": "None.", "fix": "Look."}
+    action = act(sesam_cert_replace, **PAIR, levels={"log-line-missing": "info"})
+    asked(action, replaced(findings=[found]))
+    assert "log-line-missing" in ids(action.run(task_vars=VARIABLES), "info")
+
+
+def test_an_answer_that_is_in_place_is_not_pending(act: t.Any) -> None:
+    """The run that placed it had no time to forget the request."""
+    pending = {"csr": b64(request_for(NEW, "x.example")), "has_key": True, "made": 1.0}
+    answer = {**answers.in_sync(NEW), "pending": pending}
+    action = act(sesam_cert_resolve)
+    asked(action, answer)
+    result = action.run(task_vars=VARIABLES)
+    assert (result["pending"], "request-pending" in ids(result)) == (None, False)
+
+
+def test_an_expired_certificate_that_is_told_to_be_no_error(act: t.Any) -> None:
+    old = pki.make("old.example", begins=-9, ends=-1)
+    for levels, state in (({}, "expired"), ({"expired": "warning"}, "in_sync")):
+        action = act(sesam_cert_resolve, levels=levels)
+        asked(action, answers.in_sync(old))
+        result = action.run(task_vars=VARIABLES)
+        assert result["state"] == state
+        assert "expired" in ids(result, levels.get("expired", "error"))

@@ -226,7 +226,7 @@ def test_a_lowered_finding_is_told_and_does_not_stop(site: t.Any, old: pki.Pair,
 
 
 @pytest.mark.parametrize(("check", "id"), [
-    ("check_space", "disk-space"), ("check_sm_main", "sm-main-unusable"), ("check_rmi", "foreign-listener"),
+    ("check_space", "disk-space"), ("check_sm_main_owner", "sm-main-unusable"), ("check_rmi", "foreign-listener"),
 ])
 def test_what_can_be_lowered(
     site: t.Any, old: pki.Pair, new: pki.Pair, check: str, id: str, monkeypatch: pytest.MonkeyPatch

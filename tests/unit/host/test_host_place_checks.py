@@ -61,7 +61,12 @@ def test_an_sm_main_that_cannot_be_used(
         spoil(Path(places.sm_main))
     except PermissionError:
         pytest.skip("only root can give a file away")
-    told = refused(lambda: place_checks.check_sm_main(places.sm_main))
+
+    def check() -> None:
+        place_checks.check_sm_main(places.sm_main)
+        place_checks.check_sm_main_owner(places.sm_main)
+
+    told = refused(check)
     assert told.id == "sm-main-unusable"
     assert says in told.message
     assert places.sm_main in told.message
