@@ -13,7 +13,7 @@ import datetime
 import hashlib
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _requests
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
 
 try:
@@ -79,7 +79,7 @@ def explain_foreign(
     return Finding(
         "answer-foreign", "wanted", "error",
         f"{printable(source)} is {whose} (public key {_beginning(_certificates.spki(certificate))}); "
-        f"the pending request is for {', '.join(ours)} (public key {_beginning(_requests.csr_spki(request))}).",
+        f"the pending request is for {', '.join(ours)} (public key {_beginning(_certificates.spki(request))}).",
         "Give the certificate that the CA made from the pending request. If it made none yet, or made this one from "
         "an earlier request, send it the pending one.")
 
@@ -105,7 +105,7 @@ def _age(certificate: x509.Certificate) -> tuple[datetime.datetime, datetime.dat
 
 def _names(holder: x509.Certificate | x509.CertificateSigningRequest) -> list[str]:
     """The names of the SAN in lower case; without one, the subject."""
-    if names := _requests.names_of(holder):
+    if names := _certificates.names(holder):
         return [name.lower() for name in names]
     try:
         return [printable(holder.subject.rfc4514_string()) or "(no name)"]

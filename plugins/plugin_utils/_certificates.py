@@ -27,6 +27,8 @@ try:
     # text in a name that it does not know (seen with 45).
     UNREADABLE = (ValueError, TypeError, KeyError, InternalError, UnsupportedAlgorithm, x509.DuplicateExtension,
                   x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+    # Who has a public key, a subject and extensions: a certificate, and a request for one (RFC 2986).
+    Holder = x509.Certificate | x509.CertificateSigningRequest
     ExtensionKind = t.TypeVar("ExtensionKind", bound=x509.ExtensionType)
 except ImportError:  # _base tells it, before anything here is called.
     pass
@@ -114,10 +116,10 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return _has_signed(certificate, certificate)
 
 
-def spki(certificate: x509.Certificate) -> bytes:
-    """The SubjectPublicKeyInfo of a certificate in DER (RFC 5280, 4.1.2.7); empty for an unknown algorithm."""
+def spki(holder: Holder) -> bytes:
+    """The SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7); empty for an unknown algorithm."""
     try:
-        key = certificate.public_key()
+        key = holder.public_key()
     except UNREADABLE:
         return b""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -128,16 +130,20 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def names(certificate: x509.Certificate) -> list[str]:
+def names(holder: Holder) -> list[str]:
     """The DNS names and IP addresses of the SAN, in its order."""
-    return [printable(str(name.value)) for name in extension(certificate, x509.SubjectAlternativeName) or ()
-            if isinstance(name, (x509.DNSName, x509.IPAddress))]
+    return [printable(str(name.value)) for name in san(holder) if isinstance(name, (x509.DNSName, x509.IPAddress))]
 
 
-def extension(certificate: x509.Certificate, kind: type[ExtensionKind]) -> ExtensionKind | None:
+def san(holder: Holder) -> list[x509.GeneralName]:
+    """Every name of the SAN; none when it is absent or cannot be read."""
+    return list(extension(holder, x509.SubjectAlternativeName) or ())
+
+
+def extension(holder: Holder, kind: type[ExtensionKind]) -> ExtensionKind | None:
     """An extension; None where it is absent or cannot be read, which C(unreadable_parts) tells."""
     try:
-        return certificate.extensions.get_extension_for_class(kind).value
+        return holder.extensions.get_extension_for_class(kind).value
     except (*UNREADABLE, x509.ExtensionNotFound):
         return None
 

@@ -153,7 +153,7 @@ def request(wish: Wish, there: There) -> Plan:
                       "Ask for the same kind of key, or set renew_key: true (sesam_https_renew_key) to make a new key; "
                       "an answer to the pending request would not fit it.")
     reasons = _renewal.request_differs(there.request, wish.identity, wish.key)
-    if there.request and _requests.csr_spki(there.request) != there.spki:
+    if there.request and _certificates.spki(there.request) != there.spki:
         reasons.append("The request is for another key than the one that is there.")
     return Plan(reasons, request=_requests.csr(wish.identity, there.public_key()) if reasons else None)
 
@@ -183,7 +183,7 @@ def request_pem(request: x509.CertificateSigningRequest) -> str:
 
 
 def _is_other_request(wish: Wish, there: There) -> bool:
-    return there.request is None or _requests.csr_spki(there.request) != there.spki or bool(
+    return there.request is None or _certificates.spki(there.request) != there.spki or bool(
         _renewal.request_differs(there.request, wish.identity, wish.key))
 
 

@@ -111,7 +111,7 @@ def _differs(
     key_spec: _requests.KeySpec,
 ) -> list[str]:
     found = []
-    have, want = _in_words(_requests.san_of(current)), _in_words(identity.san)
+    have, want = _in_words(_certificates.san(current)), _in_words(identity.san)
     if missing := [name for name in want if name not in have]:
         found.append(f"The {what} lacks names that were asked for: {', '.join(missing)}.")
     if surplus := [name for name in have if name not in want]:

@@ -357,35 +357,13 @@ def csr_facts(content: bytes) -> dict[str, t.Any] | None:
     try:
         return {
             "subject": printable(request.subject.rfc4514_string()),
-            "names": names_of(request),
+            "names": _certificates.names(request),
             "public_key": _certificates.key_in_words(request.public_key()),
-            "public_key_sha256": hashlib.sha256(csr_spki(request)).hexdigest(),
+            "public_key_sha256": hashlib.sha256(_certificates.spki(request)).hexdigest(),
             "signature_valid": is_csr_valid(request),
         }
     except _certificates.UNREADABLE:
         return None
-
-
-def names_of(holder: x509.Certificate | x509.CertificateSigningRequest) -> list[str]:
-    """The DNS names and IP addresses of the SAN, in its order."""
-    return [printable(str(name.value)) for name in san_of(holder)
-            if isinstance(name, (x509.DNSName, x509.IPAddress))]
-
-
-def san_of(holder: x509.Certificate | x509.CertificateSigningRequest) -> list[x509.GeneralName]:
-    """Every name of the SAN; none when it is absent or cannot be read."""
-    try:
-        return list(holder.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except (x509.ExtensionNotFound, *_certificates.UNREADABLE):
-        return []
-
-
-def csr_spki(request: x509.CertificateSigningRequest) -> bytes:
-    """The SubjectPublicKeyInfo of a request in DER; empty for an unknown algorithm."""
-    try:
-        return _spki(request.public_key())
-    except _certificates.UNREADABLE:
-        return b""
 
 
 def is_csr_valid(request: x509.CertificateSigningRequest) -> bool:

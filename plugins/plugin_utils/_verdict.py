@@ -63,13 +63,13 @@ class Seen:
         disk, served, pending = answer.get("disk"), answer.get("served"), answer.get("pending") or {}
         on_disk = _certificates.from_base64(disk["certificate"].get("chain", [])) if disk else []
         request = _requests.load_csr(base64.b64decode(pending["csr"])) if pending.get("csr") else None
-        if request and on_disk and _requests.csr_spki(request) == _certificates.spki(on_disk[0]):
+        if request and on_disk and _certificates.spki(request) == _certificates.spki(on_disk[0]):
             request = None  # Its answer is in place; the run that placed it had no time to forget the request.
         return cls(answer, on_disk, _certificates.from_base64(served["chain"]) if served else [], request)
 
     def pending_spki(self) -> bytes:
         """The public key of the pending request; empty without one."""
-        return _requests.csr_spki(self.request) if self.request else b""
+        return _certificates.spki(self.request) if self.request else b""
 
     def spki_in_place(self) -> bytes:
         """The public key of the pair in place; empty where none works."""
@@ -247,7 +247,7 @@ def _certificate_findings(seen: Seen, policy: _preflight.Policy) -> list[Finding
 def _request_findings(seen: Seen) -> list[Finding]:
     if seen.request is None:
         return []
-    names = ", ".join(_requests.names_of(seen.request)) or "no name"
+    names = ", ".join(_certificates.names(seen.request)) or "no name"
     return [_catalogue.finding("request-pending", "current", f"A certificate for {names} was requested; the CA's "
                                "answer has not been put in place yet.")]
 
