@@ -38,10 +38,10 @@ class ActionModule(_base.SesamAction):
 
     def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """What is there decides: a look on the host, and one call more if there is something to make."""
-        if options["current"] is not None:
-            return self._for_current(options, task_vars)
         for option in filter(options.get, _PATHS):
             self.require_path_on_host(option, options)
+        if options["current"] is not None:
+            return self._for_current(options, task_vars)
         there, paths = self._look(options, task_vars)
         there.require_usable_key(options["renew_key"])
         if options["csr_from_certificate"]:
@@ -99,8 +99,11 @@ class ActionModule(_base.SesamAction):
                    task_vars: dict[str, t.Any]) -> _base.Result:
         """The host is called again for what is to be made, and for owners and modes."""
         is_needed = not plan.is_empty or there.is_loose or options["owner"] or options["group"]
-        made = self._make(plan.order(), options, task_vars) if is_needed else {"changed": False, "paths": paths}
-        return _as_result(plan, there, made)
+        if not is_needed:
+            return _as_result(plan, there, {"changed": False, "paths": paths})
+        # A key that goes and is no part of a pair that is made anew may be all there is of it.
+        keeps = options["backup"] or bool(plan.key and there.spki and not there.is_pair())
+        return _as_result(plan, there, self._make(plan.order(), {**options, "backup": keeps}, task_vars))
 
     def _request_of_new_key(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """The key is made by the host's openssl, and then it signs; or here, when told."""

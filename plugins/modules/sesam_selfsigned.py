@@ -82,7 +82,8 @@ options:
   private_key_path:
     description:
       - The file on the host that holds the private key. A new one is unencrypted PKCS#8; its mode is 0600.
-      - A key that is there and cannot be used, such as an encrypted one, is not replaced, unless O(renew_key).
+      - A key that is there and has no certificate yet is used. One that cannot be used, such as an encrypted one, is
+        not replaced, unless O(renew_key).
     type: path
   csr_path:
     description:
@@ -121,7 +122,8 @@ options:
     type: str
   backup:
     description:
-      - Keep the files that are replaced, beside them, with mode 0600.
+      - Keep the files that are replaced, beside them, with mode 0600. A key that does not belong to the certificate
+        beside it is kept in any case.
     type: bool
     default: false
   owner:

@@ -62,6 +62,10 @@ class There:
             _requests.load_csr(base64.b64decode(csr["der"])) if csr.get("der") else None,
             (key.get("form") or key["status"]) if is_unusable else "", bool(int(key.get("mode") or "0", 8) & 0o077))
 
+    def is_pair(self) -> bool:
+        """Whether the private key belongs to the certificate."""
+        return self.certificate is not None and self.spki == _certificates.spki(self.certificate)
+
     def require_usable_key(self, renew_key: bool) -> None:
         """Refuse to put a new key in the place of one that is there and cannot be read: it may be all there is of it.
 
@@ -124,16 +128,17 @@ class Plan:
 def renew(wish: Wish, there: There, *, keep_key: bool, with_request: bool = False, now: datetime.datetime) -> Plan:
     """A self-signed certificate, made anew only for a reason; its request beside it where one is wished.
 
-    With C(keep_key) the key that is there stays, if it is of the kind that was asked for.
+    With C(keep_key) the key that is there stays, if it is of the kind that was asked for; a key that has no certificate
+    yet stays anyway.
     """
     reasons = _renewal.reasons(there.certificate, wish.identity, wish.key, wish.window, now)
-    if there.certificate and there.spki != _certificates.spki(there.certificate):
+    if there.certificate and not there.is_pair():
         reasons.append("The private key in place does not belong to the certificate." if there.spki
                        else "There is no private key that can be used.")
     plan = Plan(reasons)
     public_key = there.public_key()
     if reasons:
-        if not (keep_key and wish.key.fits(public_key)):
+        if not ((keep_key or there.certificate is None) and wish.key.fits(public_key)):
             plan.key = wish.key.generate()
             public_key = plan.key.public_key()
         plan.certificate = _requests.self_signed(wish.identity, public_key, days=wish.days, now=now)
@@ -160,7 +165,7 @@ def request(wish: Wish, there: There) -> Plan:
 
 def request_of_certificate(there: There) -> Plan:
     """A request with the subject, names and usages of the certificate that is there (the vendor's x509toreq)."""
-    if there.certificate is None or there.spki != _certificates.spki(there.certificate):
+    if there.certificate is None or not there.is_pair():
         raise refused("pair-mismatch", "csr_from_certificate needs a certificate and its private key, and they are "
                       "not there, or do not belong together.",
                       "Look at certificate_path and private_key_path; without csr_from_certificate the request is "

@@ -441,7 +441,7 @@ def test_a_key_that_cannot_be_used_is_not_replaced(act: t.Any, options: dict[str
     assert action.run(task_vars=VARIABLES)["changed"] is True
 
 
-@pytest.mark.parametrize("spki", [None, pki.spki(pki.rsa_key())])
+@pytest.mark.parametrize("spki", [None, pki.spki(pki.rsa_key())], ids=["none", "RSA"])
 def test_a_key_that_cannot_be_kept_is_made_here(act: t.Any, spki: bytes | None) -> None:
     """None is in place, or one of another kind: the pair is the result then."""
     action = act(sesam_selfsigned, current="", private_key_path="/k", keep_key=True, names=["a.example"], key_type="EC")
@@ -510,3 +510,28 @@ def test_an_expired_certificate_that_is_told_to_be_no_error(act: t.Any) -> None:
         result = action.run(task_vars=VARIABLES)
         assert result["state"] == state
         assert "expired" in ids(result, levels.get("expired", "error"))
+
+
+def test_a_key_without_a_certificate_is_used(act: t.Any) -> None:
+    action = act(sesam_selfsigned, **PATHS, names=["a.example"], key_type="EC")
+    calls = answering(action, there(spki=pki.spki(pki.ec_key())))
+    action.run(task_vars=VARIABLES)
+    assert (calls[1]["key"], set(calls[1]["certificate"])) == (None, {"tbs", "algorithm"})
+
+
+@pytest.mark.parametrize(("pair", "spki", "kept"), [
+    (pki.make("a.example", ends=90), pki.spki(pki.ec_key()), True), (pki.make("a.example", ends=5), None, False),
+    (None, pki.spki(pki.rsa_key()), True),
+], ids=["another's", "renewed", "alone"])
+def test_a_key_that_belongs_to_no_certificate_is_kept(
+    act: t.Any, pair: pki.Pair | None, spki: bytes | None, kept: bool
+) -> None:
+    """It may be all that there is of it; the one of a pair that is renewed is kept when that is asked for."""
+    action = act(sesam_selfsigned, **PATHS, names=["a.example"], key_type="EC")
+    answering(action, there(pair, spki=spki))
+    sent: list[dict[str, t.Any]] = []
+    execute = action._execute_module
+    action._execute_module = lambda **call: sent.append(call["module_args"]) or execute(**call)
+    action.run(task_vars=VARIABLES)
+    assert sent[1]["order"]["key"]
+    assert bool(sent[1].get("backup")) == kept
