@@ -123,9 +123,9 @@ class ActionModule(_base.SesamAction):
     def _diff(self, answer: _base.Result, before: _verdict.Seen, after: _verdict.Seen,
               pair: _preflight.WantedChain) -> dict[str, str]:
         would_place = self._task.check_mode and answer["action"] in _PLACING
-        return _report.difference(
-            before, _report.pair_in_words(pair.chain, "PKCS#8", "0600") if would_place
-            else _report.on_disk_in_words(after))
+        words = (_report.pair_in_words(pair.chain, "PKCS#8", "0600") if would_place
+                 else _report.on_disk_in_words(after))
+        return _report.difference("HTTPS certificate of rmi", _report.on_disk_in_words(before), words)
 
 
 def _pem(pair: _preflight.WantedChain) -> dict[str, t.Any]:

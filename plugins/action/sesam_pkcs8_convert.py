@@ -40,7 +40,11 @@ class ActionModule(_base.SesamAction):
             answer = self.ask_host(task_vars, **sent, mode=_mode(options["mode"]), order={})
         if answer["refused"]:
             raise Refused(Finding(**answer["refused"]))
-        return {name: value for name, value in answer.items() if name != "refused" and name[0] != "_"}
+        before, after = answer.pop("before"), answer.pop("after")
+        result = {name: value for name, value in answer.items() if name != "refused" and name[0] != "_"}
+        if self._task.diff:
+            result["diff"] = _report.difference(options["dest"], before, after)
+        return result
 
 
 def _as_result(converted: _preflight.WantedPair) -> _base.Result:

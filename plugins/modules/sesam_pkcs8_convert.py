@@ -76,7 +76,8 @@ extends_documentation_fragment:
   - sep.sesam.attributes
 attributes:
   diff_mode:
-    support: none
+    support: partial
+    details: With O(dest), form, mode and owner; never the key.
 notes:
   - A result that holds a key is hidden, as with C(no_log), and can be registered. Do not set C(no_log) for the task,
     it would hide the message of a failure too. In a loop, a failure after such a result is hidden as well.

@@ -57,14 +57,10 @@ def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
     )
 
 
-def difference(before: Seen, after: dict[str, str]) -> dict[str, str]:
-    """The diff of a pair: what was on disk, and what is (or would be) there."""
-    return {
-        "before_header": "HTTPS certificate of rmi",
-        "after_header": "HTTPS certificate of rmi",
-        "before": _as_text(on_disk_in_words(before)),
-        "after": _as_text(after),
-    }
+def difference(what: str, before: t.Mapping[str, t.Any] | None, after: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    """A diff in words: what was on disk, and what is (or would be) there."""
+    return {"before_header": what, "after_header": what,
+            "before": _as_text(before or {}), "after": _as_text(after or {})}
 
 
 def on_disk_in_words(seen: Seen) -> dict[str, str]:
@@ -84,7 +80,7 @@ def pair_in_words(chain: t.Sequence[t.Any], key_form: str, key_mode: str) -> dic
     return {**words, "private key": f"{key_form} {key_mode}".strip()}
 
 
-def _as_text(words: dict[str, str]) -> str:
+def _as_text(words: t.Mapping[str, t.Any]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in words.items())
 
 

@@ -22,7 +22,7 @@ def convert(parameters: dict) -> dict:
     C(mode) (a number), C(owner), C(group), C(check_mode).
 
     The answer has C(changed), C(form_before), C(form), C(spki_sha256) (C(None) where it cannot be known),
-    C(backup) (its path), C(before) and C(after) (C(mode), C(uid) and C(gid) of dest, C(None) where there is
+    C(backup) (its path), C(before) and C(after) (C(form), C(mode), C(uid) and C(gid) of dest, C(None) where there is
     none), and C(findings). It never has the key.
     """
     src, dest = parameters["src"], parameters["dest"]
@@ -131,4 +131,6 @@ def _certificate_labels(content: bytes) -> t.Set[str]:
 
 
 def _facts(copy: t.Optional[placing.Copy]) -> t.Optional[dict]:
-    return {"mode": "%04o" % copy.mode, "uid": copy.owner[0], "gid": copy.owner[1]} if copy else None
+    if copy is None:
+        return None
+    return {"form": key_form.of(copy.content), "mode": "%04o" % copy.mode, "uid": copy.owner[0], "gid": copy.owner[1]}

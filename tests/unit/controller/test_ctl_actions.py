@@ -73,9 +73,15 @@ ON_HOST = {"src": "/a", "dest": "/b"}
 @pytest.mark.parametrize(("mode", "number"), [(None, 0o600), ("0640", 0o640), ("640", 0o640), (0o600, 0o600)])
 def test_convert_on_the_host(act: t.Any, mode: t.Any, number: int) -> None:
     action = act(sesam_pkcs8_convert, **ON_HOST, **({} if mode is None else {"mode": mode}))
-    calls = asked(action, {"changed": True, "form_before": "PKCS#1", "findings": [], "refused": None})
+    facts = [{"form": form, "mode": "0600", "uid": 0, "gid": 0} for form in ("PKCS#1", "PKCS#8")]
+    calls = asked(action, {"changed": True, "form_before": "PKCS#1", "findings": [], "refused": None,
+                           "before": facts[0], "after": facts[1]})
+    action._task.diff = True
     result = action.run(task_vars=VARIABLES)
     assert (result["changed"], result["form_before"]) == (True, "PKCS#1")
+    assert result["diff"] == {"before_header": "/b", "after_header": "/b",
+                              "before": "form: PKCS#1\nmode: 0600\nuid: 0\ngid: 0\n",
+                              "after": "form: PKCS#8\nmode: 0600\nuid: 0\ngid: 0\n"}
     sent = calls[0]["module_args"]
     assert (sent["src"], sent["dest"], sent["mode"], sent["passphrase"]) == ("/a", "/b", number, None)
 

@@ -99,16 +99,16 @@ def test_situation_where_nothing_is_installed() -> None:
 
 
 def test_difference() -> None:
-    difference = _report.difference(seen(OLD), _report.on_disk_in_words(seen(NEW)))
+    difference = _report.difference("x", _report.on_disk_in_words(seen(OLD)), _report.on_disk_in_words(seen(NEW)))
     assert "subject: CN=old.example\n" in difference["before"]
     assert "subject: CN=new.example\n" in difference["after"]
     assert "private key: PKCS#8 0600\n" in difference["after"]
     absent = {"disk.certificate": {"status": "absent", "chain": []},
               "disk.private_key": {"status": "absent", "form": ""}}
-    assert _report.difference(seen(**absent), _report.on_disk_in_words(seen()))["before"] == (
-        "certificate: absent\nprivate key: absent\n")
+    difference = _report.difference("x", _report.on_disk_in_words(seen(**absent)), _report.on_disk_in_words(seen()))
+    assert difference["before"] == "certificate: absent\nprivate key: absent\n"
 
 
 def test_no_difference_where_nothing_changed() -> None:
-    difference = _report.difference(seen(), _report.on_disk_in_words(seen()))
+    difference = _report.difference("x", _report.on_disk_in_words(seen()), _report.on_disk_in_words(seen()))
     assert difference["before"] == difference["after"]

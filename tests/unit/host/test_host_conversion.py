@@ -163,7 +163,7 @@ def test_mode_and_owner(src: Path, dest: Path) -> None:
     os.chown(src, 1234, 2345)
     answer = ask(src, dest, mode=0o640)
     assert (dest.stat().st_uid, dest.stat().st_gid, mode(dest)) == (1234, 2345, 0o640)
-    assert answer["after"] == {"mode": "0640", "uid": 1234, "gid": 2345}
+    assert answer["after"] == {"form": "PKCS#8", "mode": "0640", "uid": 1234, "gid": 2345}
     os.chown(dest, 3456, 4567)
     assert not ask(src, dest, mode=0o640)["changed"]
     assert ask(src, dest, owner="root", group="0")["changed"]
