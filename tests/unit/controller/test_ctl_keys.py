@@ -186,7 +186,7 @@ def test_an_ed448_key_of_a_wrong_length(refused: Refused) -> None:
     """To which the library answers with an InternalError."""
     content = tagged(0x30, integer(0) + tagged(0x30, bytes.fromhex("06032b6571")) + tagged(4, tagged(4, bytes(58))))
     text = refused(lambda: convert(content))
-    assert text.startswith("wanted error input-unrecognised: private_key (a.key) is PKCS#8 and cannot be read: Unknown")
+    assert text.startswith("wanted error input-unrecognised: private_key (a.key) is PKCS#8 and cannot be read: ")
 
 
 def test_a_deprecated_kind_of_keys_says_nothing_beside_the_result(refused: Refused) -> None:
