@@ -29,7 +29,7 @@ _LONG = 64
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
 # And so may one with a piece in which capital letters, small ones and digits follow each other without any rule.
 _PIECE = re.compile(r"[A-Za-z0-9+/]{24,}")
-_UNRULY = 0.4
+_UNRULY = 0.36
 # A message shows no more of a path, nor of the words about it.
 _MOST_SHOWN = 300
 

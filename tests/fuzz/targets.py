@@ -25,10 +25,11 @@ from .seeds import Seed
 
 LONGEST_MESSAGE = 2000
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
-# So many characters of a key's text are too many in a message.
-_SECRET = 24
+# So many characters of a key's text are too many in a message. Where they may be the name of a file that is not there,
+# only their disorder tells them from one, which a short piece may lack by chance.
+_SECRET, _SECRET_AS_PATH = 24, 32
 _HEADER = 48
-_BASE64 = re.compile(rf"[A-Za-z0-9+/]{{{_SECRET},}}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _LINE = re.compile(rb"[A-Za-z0-9+/=]{40,}")
 
 
@@ -66,18 +67,18 @@ def run(seed: Seed, content: bytes, everything: bool = True) -> str:
     judged(seed, lambda: _host(content))
     outcome = judged(seed, lambda: _each(source(content), seed))
     if everything:
-        judged(seed, lambda: _option(content))
+        judged(seed, lambda: _option(content), _SECRET_AS_PATH)
         judged(seed, lambda: _pair(seed, content))
     return outcome
 
 
-def judged(seed: Seed, function: t.Callable[[], object]) -> str:
-    """Call it; the answer is C(answer) or the id of the refusal."""
+def judged(seed: Seed, function: t.Callable[[], object], most: int = _SECRET) -> str:
+    """Call it; the answer is C(answer) or the id of the refusal. So many characters of a key at most may be shown."""
     begin, clock, outcome = processor_time(), time.monotonic(), "answer"
     try:
         function()
     except Refused as exc:
-        _is_clear(exc, seed)
+        _is_clear(exc, seed, most)
         outcome = exc.findings[0].id
     spent = processor_time() - begin
     if spent > LONGEST.processor:
@@ -88,7 +89,7 @@ def judged(seed: Seed, function: t.Callable[[], object]) -> str:
     return outcome
 
 
-def _is_clear(exc: Refused, seed: Seed) -> None:
+def _is_clear(exc: Refused, seed: Seed, most: int) -> None:
     if len(exc.findings) != 1:
         raise Broken(f"{len(exc.findings)} findings")
     (finding,) = exc.findings
@@ -99,8 +100,8 @@ def _is_clear(exc: Refused, seed: Seed) -> None:
         raise Broken(f"{len(text)} characters that cannot be printed: {text[:300]!r}")
     if seed.passphrase and seed.passphrase in text:
         raise Broken("it holds the passphrase")
-    pieces = (word[begin : begin + _SECRET] for word in _BASE64.findall(text)
-              for begin in range(len(word) - _SECRET + 1))
+    pieces = (word[begin : begin + most] for word in _BASE64.findall(text)
+              for begin in range(len(word) - most + 1))
     if any(piece.encode() in _texts(seed) for piece in pieces):
         raise Broken(f"it holds a piece of a key: {text[:300]!r}")
 
