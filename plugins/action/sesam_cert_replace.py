@@ -112,6 +112,7 @@ class ActionModule(_base.SesamAction):
             result["diff"] = self._diff(answer, before, after, pair)
         # A failure is read by a person: its message says what matters, and the details would bury it.
         if refused:
+            result["action"] = "none"
             return dict(result, failed=True, msg=_report.refusal(refused, answer["recovered"]))
         if answer["failure"]:
             return dict(result, failed=True, failed_step=answer["failure"]["step"],

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import re
@@ -47,6 +48,8 @@ class ActionModule(_base.SesamAction):
         if found:
             wanted = _verdict.Wanted(_certificates.fingerprint(found.chain[0]), found.chain)
         result = dict(_report.situation(seen, _verdict.judge(seen, wanted, policy)), changed=False)
+        if find_wanted and not found:
+            result["findings"].append(dataclasses.asdict(_no_answer(options["wanted"], seen)))
         if find_wanted:
             result["wanted"] = _in_words(found, seen) if found else None
         if "on_disk" in result:
@@ -64,8 +67,9 @@ class ActionModule(_base.SesamAction):
         sources = self.sources(options, certificate="wanted")
         if sources.certificate is None:
             raise Refused(_catalogue.finding(
-                "input-empty", "wanted", "No certificate is wanted: the option wanted is empty.",
-                fix="Set sesam_https_certificate or sesam_https_pkcs12; or leave out the option, to look alone."))
+                "input-empty", "wanted", "No certificate was given: the option wanted is empty.",
+                fix="Set sesam_https_certificate (with the source csr the answer, or the folder of answers) or "
+                "sesam_https_pkcs12. Called by itself, the module takes no option wanted for a look alone."))
         wanted = _preflight.certificates_alone(sources).chain
         found = _answers.Answer(wanted, sources.certificate.name, _certificates.spki(wanted[0]))
         return lambda _seen: found
@@ -88,6 +92,12 @@ def _picked(offered: list[_answers.Offered], further: list[t.Any], seen: _verdic
     keys = seen.keys()
     now = datetime.datetime.fromtimestamp(seen.answer["clock"], datetime.timezone.utc) if keys else None
     return _answers.pick(offered, keys, now, further) if now else None
+
+
+def _no_answer(folder: str, seen: _verdict.Seen) -> Finding:
+    names = ", ".join(_certificates.names(seen.request)) if seen.request else "the key in place"
+    return _catalogue.finding(
+        "answer-missing", "current", f"No certificate in {folder} is for {names}; the one in service stays.")
 
 
 def _in_words(found: _answers.Answer, seen: _verdict.Seen) -> dict[str, t.Any]:

@@ -22,7 +22,9 @@ attributes:
     description: When run twice in a row outside check mode, with the same options, the second run changes nothing.
     support: full
   platform:
-    description: Hosts on which it works. They need Python 3.6 or later and nothing else.
+    description:
+      - Hosts on which it works. They need Python 3.6 or later. To make or decrypt a key there, or to sign with it, they
+        need the C(openssl) command too.
     platforms: linux
     support: full
   async:

@@ -29,7 +29,7 @@ options:
         encrypted with Ansible Vault.
       - Or a folder on the controller with certificates that a CA has sent, in any number of files with any names.
         Wanted is the one for the key of the pending request of the host, else the newest for the key in place; see
-        RV(wanted).
+        the return value RV(wanted).
     type: str
   chain:
     description:
@@ -152,8 +152,9 @@ on_disk:
   contains:
     certificate:
       description:
-        - C(status) (V(file), V(absent), V(not_regular), V(no_permission), V(too_large)), C(mode), C(uid), C(gid), and
-          C(chain), the facts of each certificate, leaf first, and C(pem), the certificates themselves.
+        - C(status) (V(file), V(absent), V(not_regular), V(no_permission), V(too_large)), C(mode), C(uid), C(gid),
+          C(changed) (seconds since the epoch), C(chain), the facts of each certificate, leaf first, and C(pem), the
+          certificates themselves.
       type: dict
     private_key:
       description: C(status), C(form) (such as V(PKCS#8)), C(mode), C(uid) and C(gid). Never the key.

@@ -62,6 +62,7 @@ class SesamAction(ActionBase):  # type: ignore[misc]
                 # going out of use) would stand on the terminal between the tasks; what matters of it is a finding.
                 warnings.simplefilter("ignore")
                 result.update(self.answer(self._options(), task_vars or {}))
+            self._show_warnings(result, task_vars or {})
             if result.get("_ansible_no_log"):
                 # ansible-core 2.16 shows the results of a loop to callbacks unless the task says it too.
                 self._task.no_log = True
@@ -71,6 +72,14 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         except HostFailed as exc:
             result.update(exc.result)
         return result
+
+    @staticmethod
+    def _show_warnings(result: Result, task_vars: dict[str, t.Any]) -> None:
+        """Let Ansible print what wants somebody's time before long: in a result alone, few would read it."""
+        host = task_vars.get("inventory_hostname", "")
+        warned = [_report.in_a_line(finding) for finding in result.get("findings", []) if finding["level"] == "warning"]
+        if warned and not result.get("failed"):
+            result.setdefault("warnings", []).extend(f"{host}: {line}" for line in warned)
 
     def _options(self) -> Options:
         """The options as the argument spec wants them; no message repeats the value of a secret one."""

@@ -30,6 +30,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
 # And so may one with a piece in which capital letters, small ones and digits follow each other without any rule.
 _PIECE = re.compile(r"[A-Za-z0-9+/]{24,}")
 _UNRULY = 0.36
+_PATH = "Give the path of a file on the controller, absolute or relative to where the command is run."
+_VAULT = "Give the password of Ansible Vault: --ask-vault-pass, or --vault-password-file FILE."
 # A message shows no more of a path, nor of the words about it.
 _MOST_SHOWN = 300
 
@@ -69,8 +71,7 @@ def read(option: str, value: str, read_file: FileReader) -> Input:
         if _may_be_content(value):
             raise _neither(option) from None
         raise refused("input-missing", f"{option}: {_shown(value)}: {_shown(str(exc)).rstrip('.')}.",
-                      "Give the path of a file on the controller, absolute or relative to where the command is run.",
-                      ) from exc
+                      _VAULT if "vault" in str(exc).lower() else _PATH) from exc
 
 
 def is_content(value: str) -> bool:

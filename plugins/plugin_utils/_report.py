@@ -23,13 +23,19 @@ _ADVICE = {
     "start": "Run `{sm_main} start rmi` on the host and read what it says and {log}, then run this again.",
     "served": "Read {log} on the host. Is there another source (-z and -k, gv_ro_ssl, SESAM_SSL_CERT), is the start "
               "slower than start_timeout, is the port right? Then run this again.",
-    "log_line": "If the log is elsewhere, set log_file; if this server does not write the line, set log_check: warn.",
+    "log_line": "If the log is elsewhere, set log_file (sesam_https_log_file). If this server does not write the line, "
+                "set log_check (sesam_https_log_check) to warn.",
 }
 
 
 def findings_as_data(findings: t.Iterable[Finding]) -> list[dict[str, str]]:
     """Findings as plain data."""
     return [dataclasses.asdict(finding) for finding in findings]
+
+
+def in_a_line(finding: t.Mapping[str, t.Any]) -> str:
+    """A finding that is plain data already, for a person."""
+    return str(Finding(**finding))
 
 
 def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:

@@ -120,7 +120,8 @@ def _not_reachable(seen: Seen) -> Found:
         return "unknown", f"Nobody listens on port {answer['rmi']['port']}, and {sm_main} cannot be asked."
     if journal := answer["journal"]:
         run = journal["run"]
-        return "interrupted", f"The run {run['id']} by {printable(run['by'])} was interrupted in a replacement."
+        return "interrupted", (
+            f"A replacement by {printable(run['by'])} (run {run['id']}) was interrupted, or its way back failed.")
     return None
 
 

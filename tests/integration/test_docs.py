@@ -188,9 +188,11 @@ def test_the_guide_to_a_key_that_cannot_be_read(site: Site, authority: Authority
     server = site.servers[HOSTS[0]]
     server.put(pair, pair.key_pem("TraditionalOpenSSL"))
     (site.folder / "mend.yml").write_text(mend.replace("/var/opt/sesam/var", server.instance.sesam_var))
+    site.place_modules("mend.yml")
     command = f"ansible-playbook mend.yml --limit {HOSTS[0]}"
-    assert "changed=1 " in site.run(command)
+    assert "changed=2 " in site.run(command)
     assert "changed=0 " in site.run(command)
+    assert server.served() == pair.fingerprint
     assert readers.is_plain_pkcs8_of(server.instance.private_key, server.instance.certificate)
     kept = list(Path(server.instance.ssl_folder).glob("sesam.https.key.*"))
     assert [path.read_bytes() for path in kept] == [pair.key_pem("TraditionalOpenSSL")]

@@ -22,8 +22,8 @@ up here.
 | place | where they go: the host, its folders, the other settings | stops it too |
 | current | what is there now | is the reason for a replacement and never stops one |
 
-A `warning` wants somebody's time before long, an `info` is worth knowing. The column *what is checked* says how it
-should be, and where there are two levels, when the second one is meant.
+A `warning` wants somebody's time before long, and Ansible prints it; an `info` is in the results. The column *how it
+should be* tells the good case, and where there are two levels, when the second one is meant.
 
 ## Set a level
 
@@ -46,7 +46,7 @@ def page() -> str:
 
 def _section(title: str) -> str:
     rows = [_row(entry) for entry in CATALOGUE.values() if entry.section == title]
-    head = ["| id | level | about | what is checked | what to do |", "|---|---|---|---|---|"]
+    head = ["| id | level | about | how it should be | what to do |", "|---|---|---|---|---|"]
     return "\n".join([f"## {title}", "", *head, *rows, ""])
 
 

@@ -247,10 +247,23 @@ def test_the_certificate_for_the_key_in_place_is_wanted(act: t.Any, folder: Path
 
 
 def test_there_is_no_answer_yet(act: t.Any, folder: Path) -> None:
+    """Nobody is to take that for done."""
     action = act(sesam_cert_resolve, wanted=str(folder))
     asked(action, answers.in_sync(OLD))
     result = action.run(task_vars=VARIABLES)
     assert (result["state"], result["wanted"]) == ("in_sync", None)
+    assert "answer-missing" in ids(result, "warning")
+    (shown,) = [line for line in result["warnings"] if "answer-missing" in line]
+    assert shown.startswith(f"new.example: answer-missing: No certificate in {folder} is for the key in place")
+
+
+def test_errors_and_infos_are_no_warnings(act: t.Any) -> None:
+    """The first are the message of a failure, or the state; the second nobody waits for."""
+    action = act(sesam_cert_replace, **PAIR, names=["other.example"])
+    asked(action, replaced())
+    assert "warnings" not in action.run(task_vars=VARIABLES)
+    action = act(sesam_pkcs8_convert, private_key=pki.key_bytes(NEW.key, "TraditionalOpenSSL").decode())
+    assert "warnings" not in action.run(task_vars=VARIABLES)
 
 
 def test_nothing_is_wanted_by_mistake(act: t.Any) -> None:
@@ -258,7 +271,7 @@ def test_nothing_is_wanted_by_mistake(act: t.Any) -> None:
     calls = asked(action, answers.in_sync(OLD))
     result = action.run(task_vars=VARIABLES)
     assert (result["failed"], calls) == (True, [])
-    assert "Set sesam_https_certificate or sesam_https_pkcs12" in result["msg"]
+    assert "Set sesam_https_certificate (with the source csr " in result["msg"]
 
 
 # sesam_selfsigned
