@@ -13,7 +13,9 @@ import dataclasses
 import difflib
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Level, Refused, Subject
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Level, Refused, Subject, brief
+
+_LONGEST = 1200
 
 FILES = "Files and encoding"
 KEY = "Key"
@@ -408,7 +410,8 @@ def finding(
     level = entry.levels[0] if level is None else level
     if level not in entry.levels or subject not in entry.subjects:
         raise ValueError(f"{id} has no level {level} for {subject}")
-    return Finding(id, subject, level, message, entry.fix if fix is None else fix)
+    # A certificate may have names and a library words of any length.
+    return Finding(id, subject, level, brief(message, _LONGEST), entry.fix if fix is None else fix)
 
 
 def apply_levels(findings: t.Iterable[Finding], levels: t.Mapping[str, str]) -> list[Finding]:

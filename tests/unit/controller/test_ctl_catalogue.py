@@ -202,3 +202,9 @@ def test_the_page_lists_every_finding_once() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert len(rows) == len(CATALOGUE)
     assert {line.count(" | ") for line in rows} == {4}
+
+
+def test_a_message_has_an_end_and_can_be_printed() -> None:
+    message = _catalogue.finding("san-missing", "wanted", "a\x1b[2J" + "x" * 5000).message
+    assert message.isprintable()
+    assert len(message) == 1200
