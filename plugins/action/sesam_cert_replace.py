@@ -71,10 +71,8 @@ class ActionModule(_base.SesamAction):
 
     def _fetched(self, path: str, task_vars: dict[str, t.Any]) -> _inputs.Input:
         """The certificates in a file of the host, which parses none."""
-        answer = self.ask_host(task_vars, "sesam_selfsigned", certificate_path=path, private_key_path=path,
-                               order={"verb": "look"})
-        if answer["refused"]:
-            raise Refused(Finding(**answer["refused"]))
+        answer = self.ask_host_or_refuse(task_vars, "sesam_selfsigned", certificate_path=path, private_key_path=path,
+                                         order={"verb": "look"})
         chain = _certificates.from_base64(answer["certificate"]["chain"])
         if not chain:
             raise Refused(_catalogue.finding(

@@ -12,7 +12,6 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates, _keys, _preflight, _report
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 _SENT_AS_GIVEN = ("src", "dest", "passphrase", "backup", "owner", "group")
 
@@ -37,9 +36,7 @@ class ActionModule(_base.SesamAction):
         with self.pipelining():
             if options["passphrase"]:
                 self.refuse_to_expose_a_key(options)
-            answer = self.ask_host(task_vars, **sent, mode=_mode(options["mode"]), order={})
-        if answer["refused"]:
-            raise Refused(Finding(**answer["refused"]))
+            answer = self.ask_host_or_refuse(task_vars, **sent, mode=_mode(options["mode"]), order={})
         before, after = answer.pop("before"), answer.pop("after")
         result = {name: value for name, value in answer.items() if name != "refused" and name[0] != "_"}
         if self._task.diff:

@@ -24,7 +24,6 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import (
     _requests,
     _subjects,
 )
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 _PATHS = ("certificate_path", "private_key_path", "csr_path")
 
@@ -135,10 +134,7 @@ class ActionModule(_base.SesamAction):
 
     def _ask(self, order: dict[str, t.Any], options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         given = {name: options[name] for name in (*_PATHS, "pending", "backup", "owner", "group") if options[name]}
-        answer = self.ask_host(task_vars, **given, order=order)
-        if answer["refused"]:
-            raise Refused(Finding(**answer["refused"]))
-        return answer
+        return self.ask_host_or_refuse(task_vars, **given, order=order)
 
 
 def _write(path: str, text: str) -> None:

@@ -188,6 +188,16 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             raise HostFailed(answer)
         return answer
 
+    def ask_host_or_refuse(self, task_vars: dict[str, t.Any], module: str = "", **arguments: t.Any) -> Result:
+        """The same; what the host refuses is refused.
+
+        :raises Refused: with the finding of the host.
+        """
+        answer = self.ask_host(task_vars, module, **arguments)
+        if answer["refused"]:
+            raise Refused(Finding(**answer["refused"]))
+        return answer
+
     @contextlib.contextmanager
     def pipelining(self) -> t.Iterator[None]:
         """Pipeline the module, whatever is configured: without, its arguments lie on the host's disk in clear."""

@@ -11,7 +11,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.module_utils._host import key_form
+from ansible_collections.sep.sesam.plugins.module_utils._host import key_form, pem
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _contents, _limits
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused, printable, refused
 
@@ -91,10 +91,8 @@ def pem_of(key: PrivateKeyTypes) -> str:
 
 
 def as_pem(label: str, der: bytes) -> str:
-    """DER as PEM (RFC 7468)."""
-    text = base64.b64encode(der).decode("ascii")
-    lines = [text[begin : begin + 64] for begin in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
+    """DER as PEM (RFC 7468), as the host writes it too."""
+    return pem.encode(label, der).decode("ascii")
 
 
 def fingerprint(spki: bytes) -> str:
