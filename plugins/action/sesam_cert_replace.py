@@ -104,7 +104,7 @@ class ActionModule(_base.SesamAction):
         refused = [_with_both_names(Finding(**answer["refused"]), pair, before)] if answer["refused"] else []
         of_the_host = [Finding(**finding) for finding in answer["findings"]]
         noticed = [*refused, *pair.findings, *policy.weighed([*of_the_host, *_comparison(pair, before)])]
-        result.update(state=verdict.state, repair=verdict.repair,
+        result.update(state=verdict.state, repair=verdict.repair, ansible_facts=_report.facts(after, verdict),
                       findings=_report.findings_as_data([*noticed, *verdict.findings]))
         if self._task.diff:
             result["diff"] = self._diff(answer, before, after, pair)

@@ -45,7 +45,8 @@ class ActionModule(_base.SesamAction):
         wanted = _verdict.Wanted(fingerprint.group(1).replace(":", "").lower()) if fingerprint else None
         if found:
             wanted = _verdict.Wanted(_certificates.fingerprint(found.chain[0]), found.chain)
-        result = dict(_report.situation(seen, _verdict.judge(seen, wanted, policy)), changed=False)
+        verdict = _verdict.judge(seen, wanted, policy)
+        result = dict(_report.situation(seen, verdict), ansible_facts=_report.facts(seen, verdict), changed=False)
         if find_wanted and not found:
             result["findings"].append(dataclasses.asdict(_no_answer(options["wanted"], seen)))
         if find_wanted:

@@ -10,12 +10,14 @@ Private to this collection.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _requests
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
 from ansible_collections.sep.sesam.plugins.plugin_utils._verdict import Seen, Verdict
 
+_DAY = 86400.0
 # What to look at when a step failed.
 _ADVICE = {
     "stop": "Find out on the host why `{sm_main} stop rmi` does not end rmi, then run this again.",
@@ -40,7 +42,8 @@ def in_a_line(finding: t.Mapping[str, t.Any]) -> str:
 
 def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
     """What was seen on a host and what it means, as plain data without raw certificates."""
-    told = {"state": verdict.state, "reason": verdict.reason, "repair": verdict.repair,
+    told = {"state": verdict.state, "reason": verdict.reason, "repair": verdict.repair, "source": verdict.source,
+            "names": _certificates.names(seen.served[0]) if seen.served else [], "days_left": _days_left(seen),
             "findings": findings_as_data(verdict.findings)}
     answer = seen.answer
     if answer["installation"] is None:
@@ -61,6 +64,23 @@ def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
         log=log,
         pending=_requests.csr_facts(_requests.csr_der(seen.request)) if seen.request else None,
     )
+
+
+def facts(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
+    """The verdict in brief, as a fact of the host: inventories build groups of it."""
+    told = situation(seen, verdict)
+    served = told["served"]["chain"][0] if seen.served else {}
+    return {"sesam_https": {
+        **{name: told[name] for name in ("state", "repair", "source", "names", "days_left")},
+        **{name: served.get(name) for name in ("not_after", "fingerprint_sha256")}}}
+
+
+def _days_left(seen: Seen) -> int | None:
+    """Whole days until the certificate served ends, by the clock of the host; negative when it has ended."""
+    if not seen.served:
+        return None
+    ends = seen.served[0].not_valid_after_utc.timestamp()
+    return math.floor((ends - seen.answer["clock"]) / _DAY)
 
 
 def difference(what: str, before: t.Mapping[str, t.Any] | None, after: t.Mapping[str, t.Any] | None) -> dict[str, str]:

@@ -82,11 +82,15 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A state, why it is this one, the smallest repair, and everything worth knowing."""
+    """A state, why it is this one, the smallest repair, and everything worth knowing.
+
+    C(source): where the certificate served comes from, C(None) where nothing is served.
+    """
 
     state: State
     reason: str
     repair: Repair
+    source: str | None
     findings: list[Finding]
 
 
@@ -97,7 +101,7 @@ def judge(seen: Seen, wanted: Wanted | None = None, policy: _preflight.Policy | 
     if state == "expired" and policy.levels.get("expired", "error") != "error":
         state, reason = "in_sync", f"{reason} That was told to be no error."
     findings = policy.weighed(_findings(state, reason, seen, policy))
-    return Verdict(state, reason, _repair(state, seen, wanted), findings)
+    return Verdict(state, reason, _repair(state, seen, wanted), _source(seen), findings)
 
 
 def _state(seen: Seen, wanted: Wanted | None) -> tuple[State, str]:
@@ -187,6 +191,15 @@ def _is_generated(seen: Seen) -> bool:
     begins = seen.served[0].not_valid_before_utc.timestamp()
     near = started is not None and abs(begins - started) < _AT_THE_START
     return near and _certificates.is_self_signed(seen.served[0])
+
+
+def _source(seen: Seen) -> str | None:
+    """Where the certificate served comes from."""
+    if not seen.served:
+        return None
+    if seen.on_disk and seen.served[0] == seen.on_disk[0]:
+        return "default_location"
+    return "generated" if _is_generated(seen) else "unknown"
 
 
 def _is_newer_than_process(seen: Seen) -> bool:
