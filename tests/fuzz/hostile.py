@@ -15,7 +15,7 @@ import time
 import types
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.module_utils._host import key_form, pair_files
+from ansible_collections.sep.sesam.plugins.module_utils._host import key_form, pairs
 from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _inputs, _keys, _preflight
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -104,7 +104,7 @@ def host_key(content: bytes) -> object:
 
 def host_chain(content: bytes) -> object:
     """What the host makes of a certificate file."""
-    return pair_files.chain_in(content)
+    return pairs.chain_in(content)
 
 
 # What is made

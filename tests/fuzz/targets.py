@@ -15,7 +15,7 @@ import typing as t
 import warnings
 from pathlib import Path
 
-from ansible_collections.sep.sesam.plugins.module_utils._host import key_form, pair_files
+from ansible_collections.sep.sesam.plugins.module_utils._host import key_form, pairs
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _contents, _inputs, _keys, _preflight
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused
 from cryptography.hazmat.primitives import hashes, serialization
@@ -125,8 +125,8 @@ def _host(content: bytes) -> None:
     form = key_form.of(content)
     if not isinstance(form, str) or not form.isprintable() or len(form) > 100:
         raise Broken(f"key_form.of: {form!r}")
-    if not all(isinstance(der, bytes) for der in pair_files.chain_in(content)):
-        raise Broken("pair_files.chain_in")
+    if not all(isinstance(der, bytes) for der in pairs.chain_in(content)):
+        raise Broken("pairs.chain_in")
 
 
 def _each(given: _inputs.Input, seed: Seed) -> None:

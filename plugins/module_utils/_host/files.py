@@ -37,21 +37,26 @@ def read_regular(path: str, limit: int, follow_links: bool = False, dir_fd: t.Op
     """
     descriptor = open_regular(path, limit, follow_links, dir_fd)
     try:
-        status = os.fstat(descriptor)
-        parts = []
-        left = limit
-        while left > 0:
-            part = os.read(descriptor, min(left, 1 << 16))
-            if not part:
-                break
-            parts.append(part)
-            left -= len(part)
-        return Contents(b"".join(parts), status)
+        return contents(descriptor, limit)
     finally:
         os.close(descriptor)
 
 
-def open_regular(path: str, limit: int, follow_links: bool = False, dir_fd: t.Optional[int] = None) -> int:
+def contents(descriptor: int, limit: int) -> Contents:
+    """Read what C(open_regular) has opened, from its beginning."""
+    parts = []
+    offset = 0
+    while offset < limit:
+        part = os.pread(descriptor, min(limit - offset, 1 << 16), offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+    return Contents(b"".join(parts), os.fstat(descriptor))
+
+
+def open_regular(path: t.Union[str, bytes], limit: int, follow_links: bool = False,
+                 dir_fd: t.Optional[int] = None) -> int:
     """Open a regular file of at most C(limit) bytes for reading and return its descriptor.
 
     :raises Unreadable: for anything else, with the reason in words.

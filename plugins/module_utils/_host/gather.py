@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from . import layout, pair_files, processes, refusal, rest_port, served, server_log, sm_main, state
+from . import layout, pair_files, pairs, processes, refusal, rest_port, served, server_log, sm_main, state
 
 # A log stamps whole seconds and the kernel counts from a rounded boot time.
 _CLOCK_GRAIN = 2.0
@@ -84,7 +84,7 @@ def find_rmi(places: layout.Layout, parameters: dict) -> Rmi:
 
 def served_facts(seen: served.Served) -> dict:
     """What a port answered, as plain data."""
-    return dict(seen._asdict(), chain=pair_files.as_base64(seen.chain))
+    return dict(seen._asdict(), chain=pairs.as_base64(seen.chain))
 
 
 def log_facts(found: t.Optional[t.Tuple[str, server_log.SetupLine]], certificate: str,

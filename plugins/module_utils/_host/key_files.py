@@ -21,6 +21,7 @@ from . import (
     openssl,
     owners,
     pair_files,
+    pairs,
     pem,
     pkcs8,
     place_checks,
@@ -87,11 +88,11 @@ def _look(paths: Paths) -> dict:
     key, key_content = _read(paths[_KEY])
     certificate, certificate_content = _read(paths[_CERTIFICATE])
     csr, csr_content = _read(paths[_CSR])
-    found = pair_files.csr_in(csr_content)
+    found = pairs.csr_in(csr_content)
     return {
         "paths": paths,
         "private_key": dict(key, form=key_form.of(key_content), spki=_base64(_public_key(key_content))),
-        "certificate": dict(certificate, chain=pair_files.as_base64(pair_files.chain_in(certificate_content))),
+        "certificate": dict(certificate, chain=pairs.as_base64(pairs.chain_in(certificate_content))),
         "csr": dict(csr, der=_base64(found)),
         "clock": time.time(), "has_openssl": openssl.is_there(), "refused": None,
     }
@@ -103,7 +104,7 @@ def _read(path: t.Optional[str]) -> t.Tuple[dict, bytes]:
         return dict(nothing, status="absent", reason="there is no place for it"), b""
     try:
         # To look, a link is followed; where something is to be written, it is refused.
-        read = files.read_regular(path, pair_files.SIZE_LIMIT, follow_links=True)
+        read = files.read_regular(path, pairs.SIZE_LIMIT, follow_links=True)
     except files.Unreadable as exc:
         return dict(nothing, status=exc.status, reason=exc.reason), b""
     return {"status": "file", "reason": "", "mode": "%04o" % stat.S_IMODE(read.stat.st_mode),
@@ -164,10 +165,10 @@ class _Work:
             backups: t.Dict[str, str] = {}
             if wanted and not self._parameters["check_mode"]:
                 backups = places.exchange(wanted, self._parameters["backup"])
-        chain = pair_files.chain_in(content[_CERTIFICATE] or b"")
+        chain = pairs.chain_in(content[_CERTIFICATE] or b"")
         return {"changed": bool(wanted) or is_made_up, "paths": self._paths, "spki": _base64(spki),
                 "certificate": _base64(chain[0]) if chain else None,
-                "csr": _base64(pair_files.csr_in(content[_CSR] or b"")), "backups": backups,
+                "csr": _base64(pairs.csr_in(content[_CSR] or b"")), "backups": backups,
                 "findings": self._findings, "refused": None}
 
     def _check_places(self) -> None:
@@ -287,6 +288,6 @@ class _Work:
 def _documents(name: str, content: bytes) -> t.List[bytes]:
     """The certificates, leaf first, or the one request, in a PEM file, as DER."""
     if name == _CERTIFICATE:
-        return pair_files.chain_in(content)
-    found = pair_files.csr_in(content)
+        return pairs.chain_in(content)
+    found = pairs.csr_in(content)
     return [found] if found else []

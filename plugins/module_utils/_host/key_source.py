@@ -8,7 +8,7 @@ import os
 import ssl
 import tempfile
 
-from . import der, files, key_form, pair_files, pkcs8, refusal, served
+from . import der, files, key_form, pairs, pkcs8, refusal, served
 
 
 def read(path: str) -> files.Contents:
@@ -21,7 +21,7 @@ def read(path: str) -> files.Contents:
                               "Write the path from the root of the host.", subject="wanted")
     try:
         # A link is followed: an ACME client names its newest files by links.
-        found = files.read_regular(path, pair_files.SIZE_LIMIT, follow_links=True)
+        found = files.read_regular(path, pairs.SIZE_LIMIT, follow_links=True)
     except files.Unreadable as exc:
         id, fix = {
             "absent": ("input-missing", "Correct the path; it is looked for on the host."),

@@ -2,23 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A certificate file and its private key in one folder: read, proved, staged, put in place, taken back.
+"""A certificate file and its private key in one folder: staged, proved, put in place, taken back.
 
-Every name is used relative to the open folder, so that nobody can lead it elsewhere on the way. A key is
-never returned: what leaves this file about it is its form, its mode and whether it belongs to the
-certificate.
+Every name is used relative to the open folder, so that nobody can lead it elsewhere on the way.
 """
 
-import base64
 import errno
 import os
 import ssl
 import stat
 import typing as t
 
-from . import files, key_form, layout, pem, refusal, served
+from . import files, layout, pairs, refusal, served
 
-SIZE_LIMIT = 1 << 20
 CERTIFICATE, PRIVATE_KEY = layout.CERTIFICATE_NAME, layout.PRIVATE_KEY_NAME
 CERTIFICATE_MODE, PRIVATE_KEY_MODE = 0o644, 0o600
 # What is staged stands beside its place under these endings: the pair to come, and the pair to go back to.
@@ -35,46 +31,6 @@ class Copy(t.NamedTuple):
 
 # The files of a pair by their names; one that is missing is not there, or shall not be.
 Copies = t.Dict[str, Copy]
-
-
-class File(t.NamedTuple):
-    """One file of a pair: C(status) is C(file), or why it could not be read as one."""
-
-    name: str
-    status: str
-    reason: str
-    stat: t.Optional[os.stat_result]
-    chain: t.Sequence[bytes] = ()
-    key_form: str = ""
-
-    def facts(self) -> dict:
-        """As plain data; the chain as base64 of DER."""
-        facts: t.Dict[str, t.Any] = {"status": self.status, "reason": self.reason}
-        if self.stat is not None:
-            facts.update(mode="%04o" % stat.S_IMODE(self.stat.st_mode), uid=self.stat.st_uid,
-                         gid=self.stat.st_gid, changed=self.stat.st_ctime)
-        if self.name == CERTIFICATE:
-            facts["chain"] = as_base64(self.chain)
-        else:
-            facts["form"] = self.key_form
-        return facts
-
-
-class Pair(t.NamedTuple):
-    """Both files; C(works) says whether a server that reads PKCS#8 alone can use them, C(reason) why not."""
-
-    certificate: File
-    private_key: File
-    works: bool
-    reason: str
-
-    @property
-    def leaf(self) -> t.Optional[bytes]:
-        return self.certificate.chain[0] if self.certificate.chain else None
-
-    def facts(self) -> dict:
-        return {"certificate": self.certificate.facts(), "private_key": self.private_key.facts(),
-                "works": self.works, "reason": self.reason}
 
 
 class Folder:
@@ -102,46 +58,16 @@ class Folder:
 
     # Reading
 
-    def read(self) -> Pair:
-        """Read the pair in place and prove it."""
-        return self._prove("")[0]
+    def read(self, ending: str = "") -> pairs.Pair:
+        """Read the pair in place (or staged) and prove it."""
+        return self._prove(ending)[0]
 
-    def _prove(self, ending: str) -> t.Tuple[Pair, t.Optional[ssl.SSLContext]]:
-        certificate = self._file(CERTIFICATE, ending)
-        private_key = self._file(PRIVATE_KEY, ending)
-        context, reason = None, _reason_not_to_work(certificate, private_key)
-        if not reason:
-            context, reason = self._load(ending)
-        return Pair(certificate, private_key, not reason, reason), context
-
-    def _file(self, name: str, ending: str) -> File:
-        try:
-            if self._descriptor is None:
-                raise self._why_closed
-            read = files.read_regular(name + ending, SIZE_LIMIT, dir_fd=self._descriptor)
-        except files.Unreadable as exc:
-            return File(name, exc.status, exc.reason, None)
-        if name == CERTIFICATE:
-            return File(name, "file", "", read.stat, chain=chain_in(read.content))
-        return File(name, "file", "", read.stat, key_form=key_form.of(read.content))
-
-    def _load(self, ending: str) -> t.Tuple[t.Optional[ssl.SSLContext], str]:
-        """Load the pair as a server would; the second value says why it cannot be."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_ciphers(served.ALL_CIPHERS)
-        descriptors = []
-        try:
-            for name in (CERTIFICATE, PRIVATE_KEY):
-                descriptors.append(files.open_regular(name + ending, SIZE_LIMIT, dir_fd=self._descriptor))
-            # By descriptor, since a path may be exchanged for a FIFO. A password is always given: without
-            # one an encrypted key asks the terminal and waits for ever.
-            context.load_cert_chain(*["/proc/self/fd/%d" % descriptor for descriptor in descriptors], password=b"")
-        except (files.Unreadable, ssl.SSLError, OSError, ValueError) as exc:
-            return None, "certificate and private key do not work together (%s)" % exc
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        return context, ""
+    def _prove(self, ending: str) -> t.Tuple[pairs.Pair, t.Optional[ssl.SSLContext]]:
+        if self._descriptor is None:
+            missing = [pairs.File(name, self._why_closed.status, self._why_closed.reason)
+                       for name in (CERTIFICATE, PRIVATE_KEY)]
+            return pairs.Pair(missing[0], missing[1], False, self._why_closed.reason), None
+        return pairs.prove(CERTIFICATE + ending, PRIVATE_KEY + ending, self._descriptor)
 
     # Writing
 
@@ -211,7 +137,7 @@ class Folder:
         found: Copies = {}
         for name in (CERTIFICATE, PRIVATE_KEY) if self._descriptor is not None else ():
             try:
-                read = files.read_regular(name + ending, SIZE_LIMIT, dir_fd=self._descriptor)
+                read = files.read_regular(name + ending, pairs.SIZE_LIMIT, dir_fd=self._descriptor)
             except files.Unreadable as exc:
                 if exc.status == "absent":
                     continue
@@ -224,46 +150,12 @@ class Folder:
     def set_permissions(self, owner: t.Tuple[int, int]) -> None:
         """Give the files in place their owner and modes."""
         for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
-            descriptor = files.open_regular(name, SIZE_LIMIT, dir_fd=self._open())
+            descriptor = files.open_regular(name, pairs.SIZE_LIMIT, dir_fd=self._open())
             try:
                 os.fchmod(descriptor, mode)
                 os.fchown(descriptor, *owner)
             finally:
                 os.close(descriptor)
-
-
-def as_base64(chain: t.Iterable[bytes]) -> t.List[str]:
-    """Certificates in the form in which they travel: base64 of DER."""
-    return [base64.b64encode(der).decode("ascii") for der in chain]
-
-
-def chain_in(content: bytes) -> t.List[bytes]:
-    """The certificates of a PEM file as DER; none when one of them is damaged."""
-    try:
-        return [block.der() for block in pem.blocks(content) if block.label == "CERTIFICATE"]
-    except ValueError:
-        return []
-
-
-def csr_in(content: bytes) -> t.Optional[bytes]:
-    """The certificate signing request of a PEM file as DER; C(None) where there is none that is whole."""
-    try:
-        found = [block.der() for block in pem.blocks(content) if block.label.endswith("CERTIFICATE REQUEST")]
-    except ValueError:
-        return None
-    return found[0] if found else None
-
-
-def _reason_not_to_work(certificate: File, private_key: File) -> str:
-    for file in (certificate, private_key):
-        if file.status != "file":
-            return "%s cannot be read: %s" % (file.name, file.reason)
-    if not certificate.chain:
-        return "%s holds no certificate in PEM" % CERTIFICATE
-    if private_key.key_form != key_form.PKCS8:
-        return "%s is %s, and the server reads unencrypted PKCS#8 in PEM alone" % (
-            PRIVATE_KEY, "no private key" if private_key.key_form == key_form.NONE else private_key.key_form)
-    return ""
 
 
 def _handshake_in_memory(server_context: ssl.SSLContext) -> t.Optional[bytes]:

@@ -15,7 +15,7 @@ import stat
 import time
 import typing as t
 
-from . import files, pair_files, refusal
+from . import files, pair_files, pairs, refusal
 
 # Other endings than those of a replacement, which may work beside us.
 NEW, OLD = ".sep-sesam-put", ".sep-sesam-back"
@@ -70,7 +70,7 @@ class Places:
         if folder is None:
             return None
         try:
-            read = files.read_regular(os.path.basename(path), pair_files.SIZE_LIMIT, dir_fd=folder)
+            read = files.read_regular(os.path.basename(path), pairs.SIZE_LIMIT, dir_fd=folder)
         except files.Unreadable as exc:
             if exc.status == "absent":
                 return None

@@ -20,7 +20,7 @@ import stat
 import time
 import typing as t
 
-from . import files, layout, pair_files, pkcs8, refusal
+from . import files, layout, pair_files, pairs, pkcs8, refusal
 
 _LOCK, _JOURNAL, _RESULT, _BACKUPS, _PENDING = "lock", "journal", "result", "backups", "pending"
 _FACTS = "facts"
@@ -168,7 +168,7 @@ class State:
     def is_answered(self, private_key: str) -> bool:
         """Whether the pending key is in place: the run that placed it had no time to forget the request."""
         try:
-            pending, placed = [pkcs8.from_file(files.read_regular(path, pair_files.SIZE_LIMIT).content)
+            pending, placed = [pkcs8.from_file(files.read_regular(path, pairs.SIZE_LIMIT).content)
                                for path in (self.pending_key, private_key)]
         except (files.Unreadable, ValueError):
             return False
@@ -181,12 +181,12 @@ class State:
         except OSError:
             made = None
         try:
-            csr = pair_files.csr_in(files.read_regular(self.pending_csr, pair_files.SIZE_LIMIT).content)
+            csr = pairs.csr_in(files.read_regular(self.pending_csr, pairs.SIZE_LIMIT).content)
         except files.Unreadable:
             csr = None
         if made is None and csr is None:
             return None
-        return {"csr": pair_files.as_base64([csr])[0] if csr else None, "has_key": made is not None, "made": made}
+        return {"csr": pairs.as_base64([csr])[0] if csr else None, "has_key": made is not None, "made": made}
 
     # Files
 

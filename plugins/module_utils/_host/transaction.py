@@ -19,6 +19,7 @@ from . import (
     layout,
     owners,
     pair_files,
+    pairs,
     place_checks,
     processes,
     refusal,
@@ -66,8 +67,8 @@ class _Run:
         self._places = places
         self._parameters = parameters
         self._kept = state.State(places.state_folder)
-        chain = pair_files.chain_in(parameters["certificate"].encode("ascii"))
-        self._chain = pair_files.as_base64(chain)
+        chain = pairs.chain_in(parameters["certificate"].encode("ascii"))
+        self._chain = pairs.as_base64(chain)
         self._new = served.fingerprint(chain[0])
         self._private_key: str = parameters["private_key"]
         self._key_path = self._find_key()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import der, key_form, pair_files, pem
+from ansible_collections.sep.sesam.plugins.module_utils._host import der, key_form, pairs, pem
 from hypothesis import given
 from hypothesis import strategies as st
 from unit import pki
@@ -78,8 +78,8 @@ def test_only_as_many_members_as_asked_for() -> None:
 def test_hostile_content_takes_no_time(content: bytes) -> None:
     begin = time.process_time()
     key_form.of(content)
-    assert pair_files.chain_in(content) == []
-    assert pair_files.csr_in(content) is None
+    assert pairs.chain_in(content) == []
+    assert pairs.csr_in(content) is None
     assert time.process_time() - begin < 2
 
 
@@ -113,7 +113,7 @@ def test_pem_as_openssl_writes_it() -> None:
 
 def test_requests() -> None:
     text = b"-----BEGIN NEW CERTIFICATE REQUEST-----\nYQ==\n-----END NEW CERTIFICATE REQUEST-----\n"
-    assert pair_files.csr_in(b"text") is None
-    assert pair_files.csr_in(text) == b"a"
-    assert pair_files.csr_in(text.replace(b"NEW ", b"")) == b"a"
-    assert pair_files.csr_in(text.replace(b"YQ==", b"YQ")) is None
+    assert pairs.csr_in(b"text") is None
+    assert pairs.csr_in(text) == b"a"
+    assert pairs.csr_in(text.replace(b"NEW ", b"")) == b"a"
+    assert pairs.csr_in(text.replace(b"YQ==", b"YQ")) is None

@@ -89,7 +89,7 @@ def test_no_descriptor_is_lost(tmp_path: Path) -> None:
 
 def test_a_growing_file_is_read_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setattr(os, "read", lambda descriptor, size: b"x" * size)
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, offset: b"x" * size)
     assert len(files.read_regular(str(tmp_path / "file"), 200_000).content) == 200_000
 
 

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import pair_files, refusal
+from ansible_collections.sep.sesam.plugins.module_utils._host import pair_files, pairs, refusal
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from unit import pki
 
@@ -27,7 +27,7 @@ def put(folder: Path, certificate: bytes | None, key: bytes | None) -> None:
             (folder / name).write_bytes(content)
 
 
-def read(folder: Path) -> pair_files.Pair:
+def read(folder: Path) -> pairs.Pair:
     with pair_files.Folder(str(folder)) as opened:
         return opened.read()
 
