@@ -39,4 +39,22 @@ options:
       - All ids and their usual levels are in C(docs/findings.md) of the collection.
     type: dict
     default: {}
+  broken_pair:
+    description:
+      - What the server does with a pair that cannot work, on its way through its sources. No document says it, so
+        without this option C(next_sources) in the result names all that is possible.
+      - V(next). It goes on to the next source.
+      - V(generated). It makes a pair itself at once.
+      - V(refuse). It does not start.
+    type: str
+    choices: [unknown, next, generated, refuse]
+    default: unknown
+  half_pair:
+    description:
+      - What a certificate without a private key, or a key without a certificate, is to the server.
+      - V(broken). A pair that cannot work, see O(broken_pair).
+      - V(absent). No pair, so that it goes on to the next source.
+    type: str
+    choices: [unknown, broken, absent]
+    default: unknown
 """

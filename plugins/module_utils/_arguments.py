@@ -40,6 +40,8 @@ _CHECKS: Arguments = {
     "ca_bundle": {"type": "str", "no_log": True},
     "expiring_days": {"type": "int", "default": 30},
     "levels": {"type": "dict", "default": {}},
+    "broken_pair": {"type": "str", "default": "unknown", "choices": ["unknown", "next", "generated", "refuse"]},
+    "half_pair": {"type": "str", "default": "unknown", "choices": ["unknown", "broken", "absent"]},
 }
 
 # Of files that are written on the host.

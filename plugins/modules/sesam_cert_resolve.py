@@ -9,17 +9,19 @@ __metaclass__ = type
 
 DOCUMENTATION = r"""
 module: sesam_cert_resolve
-short_description: Say which certificate a SEP sesam REST server has on disk and which it serves
+short_description: Say which certificate a SEP sesam REST server will use, which it serves, and what to repair
 version_added: 0.1.0
 author:
   - The sep.sesam contributors (@sep-sesam)
 description:
-  - Compares the certificate on disk, the certificate served on the port, and the wanted certificate where one is
-    given, and names the state of the server and the smallest repair.
+  - Walks the places in which the server looks for its pair, in its order. Compares the certificate that wins there, the
+    one that is served on the port, and the wanted one where it is given, and names the state of the server and the
+    smallest repair.
   - A running C(rmi) proves nothing, because the server runs on with a certificate of its own making when its files
     cannot be used. So the port is asked, by a TLS handshake on the host itself.
   - Changes nothing. Needs the rights of root to read the private key (which never leaves the host) and to see which
-    process listens.
+    process listens; without them, what cannot be seen is the finding C(not-seen).
+  - Runs C(sm_main status) only where nobody listens on the port, or where what is served is in no source.
 options:
   wanted:
     description:
@@ -74,17 +76,25 @@ state:
     - V(not_installed). SEP sesam was not found.
     - V(unknown). The rights do not suffice to tell.
     - V(interrupted). A replacement was interrupted on the host; the next one undoes or finishes it.
-    - V(stopped). C(rmi) does not run.
+    - V(stopped). C(rmi) does not run and nobody listens on the port.
+    - V(foreign_listener). The port belongs to another program.
+    - V(not_answering). C(rmi) runs and the port does not answer, or C(rmi) listens elsewhere.
     - V(plain_http). The port answers without TLS.
-    - V(not_answering). C(rmi) runs and the port does not answer.
-    - V(half_pair). Only the certificate or only the key is in place.
-    - V(broken_pair). The pair in place cannot work; RV(reason) says why.
+    - V(shadowed). The command line of C(rmi) (C(-z), C(-k)) names another pair than the wanted one, or than the one in
+      the default location, which is never read.
+    - V(half_pair). The source that comes first has only a certificate or only a key.
+    - V(broken_pair). The source that comes first has a pair that cannot work; RV(reason) says why.
     - V(fallback_generated). The port serves a certificate that the server made itself.
-    - V(unknown_certificate). The port serves a certificate that is not in the default location.
+    - V(unknown_certificate). The port serves a certificate that is in no source.
     - V(stale_process). The files are newer than the process, which still serves an older certificate.
-    - V(file_drift). The certificate on disk is served, but it is not the wanted one, or others can read its key.
-    - V(expired). All is as it should be, but the certificate has ended.
-    - V(in_sync). The port serves the certificate on disk, and it is the wanted one.
+    - V(file_drift). The certificate that comes first is served, but it is not the wanted one, or others can read its
+      key.
+    - V(wrong_name). The certificate lacks one of O(names), or has no name in its SAN.
+    - V(expired). The certificate has ended.
+    - V(expiring). The certificate ends within O(expiring_days).
+    - V(in_sync). The port serves the certificate that comes first, and it is the wanted one.
+    - V(wrong_name), V(expired) and V(expiring) follow the findings C(san-missing), C(name-not-covered), C(expired) and
+      C(expiring), so O(levels) decides on them too.
   returned: success
   type: str
   sample: in_sync
@@ -95,11 +105,51 @@ reason:
   sample: The port serves the certificate on disk.
 repair:
   description:
-    - The smallest repair, one of V(none), V(start), V(restart), V(replace), V(recover), V(reconfigure), V(install)
-      and V(become).
+    - The smallest repair.
+    - V(none). Nothing is to be done.
+    - V(start). Start C(rmi).
+    - V(restart). Restart C(rmi); M(sep.sesam.sesam_cert_replace) does that when the pair is the wanted one.
+    - V(replace). Place the wanted pair, with M(sep.sesam.sesam_cert_replace).
+    - V(renew). The pair in place is the wanted one; get a new certificate.
+    - V(recover). Run M(sep.sesam.sesam_cert_replace) again, which undoes or finishes what was interrupted.
+    - V(reconfigure). Correct the settings of the server, or the options of this module, as the reason says.
+    - V(install). Install SEP sesam, or say where it is.
+    - V(become). Run with the rights of root.
   returned: success
   type: str
   sample: none
+source:
+  description:
+    - Where the certificate that is served now comes from, V(command_line), V(default_location), V(sm_ini),
+      V(environment), V(generated) (the server made it itself; inferred), or V(unknown).
+    - V(null) when nothing is served.
+  returned: success
+  type: str
+  sample: default_location
+names:
+  description: The names in the SAN of the certificate that is served.
+  returned: success
+  type: list
+  elements: str
+days_left:
+  description: Whole days until it ends, by the clock of the host; negative when it has ended, V(null) without any.
+  returned: success
+  type: int
+next_sources:
+  description:
+    - What the next start will use, the name of a source or V(generated), or V(none) if it will be refused.
+    - Several, the likeliest first, if a pair that cannot work comes first and O(broken_pair) or O(half_pair) is
+      V(unknown).
+  returned: success
+  type: list
+  elements: str
+  sample: [default_location]
+fallback_sources:
+  description: The same, if the pair that wins did not work.
+  returned: success
+  type: list
+  elements: str
+  sample: [generated]
 findings:
   description: Everything worth knowing.
   returned: success
@@ -121,6 +171,17 @@ findings:
     fix:
       description: What mends it.
       type: str
+ansible_facts:
+  description:
+    - The verdict as a fact of the host, so that groups can be built of it and a fact cache keeps it.
+  returned: success
+  type: dict
+  contains:
+    sesam_https:
+      description:
+        - C(state), C(repair), C(source); of the certificate that is served C(names), C(days_left), C(not_after) and
+          C(fingerprint_sha256).
+      type: dict
 installation:
   description: Where the things of the installation are.
   returned: when SEP sesam is installed
@@ -145,8 +206,36 @@ installation:
       description: Where the log is looked for, in this order.
       type: list
       elements: str
+sources:
+  description:
+    - Where the server looks for its pair, in its order. The first that works wins.
+  returned: when SEP sesam is installed
+  type: list
+  elements: dict
+  contains:
+    name:
+      description:
+        - V(command_line) (C(-z) and C(-k)), V(default_location), V(sm_ini) (C(gv_ro_ssl) in the section C([PATHES])) or
+          V(environment) (C(SESAM_SSL_CERT) and C(SESAM_SSL_KEY)).
+      type: str
+    set_in:
+      description: Where it is said, such as a file or a process; empty for the default location.
+      type: str
+    verdict:
+      description:
+        - V(absent), V(half) (only one of the two), V(broken), V(usable), or V(unseen) if there are no rights to see it.
+      type: str
+    reason:
+      description: Why it is half, broken or unseen.
+      type: str
+    certificate:
+      description: C(path), and C(status), C(mode), C(uid), C(gid), C(changed) and C(chain) as in RV(on_disk).
+      type: dict
+    private_key:
+      description: C(path), and C(status), C(form), C(mode), C(uid), C(gid) and C(changed). Never the key.
+      type: dict
 on_disk:
-  description: The pair in the default location.
+  description: The pair in the default location, where M(sep.sesam.sesam_cert_replace) places one.
   returned: when SEP sesam is installed
   type: dict
   contains:
@@ -190,7 +279,9 @@ served:
       description: Why there is no chain.
       type: str
 rmi:
-  description: C(is_running), C(pid), C(started) (seconds since the epoch), C(address) and C(port).
+  description:
+    - C(is_running), C(pid), C(started) (seconds since the epoch), C(address) and C(port).
+    - C(foreign) is the process that listens on the port in its place, C(listens_on) where C(rmi) listens if not there.
   returned: when SEP sesam is installed
   type: dict
 pending:
@@ -209,7 +300,8 @@ wanted:
 log:
   description:
     - The last line "Setting up HTTPS certificate" in the log, V(null) when there is none.
-    - C(line), C(path), C(words), C(file), C(of_this_start) and C(names_certificate_in_place).
+    - C(line), C(path), C(words), C(file), C(of_this_start) (whether the running process has written it) and C(source),
+      the name of the source whose certificate it names.
   returned: when SEP sesam is installed
   type: dict
 """

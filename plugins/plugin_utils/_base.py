@@ -19,7 +19,14 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _contents, _inputs, _preflight, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils import (
+    _catalogue,
+    _contents,
+    _inputs,
+    _lookup,
+    _preflight,
+    _report,
+)
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
 # The oldest version of cryptography that the collection is made for.
@@ -149,7 +156,9 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             bundle = self.read("ca_bundle", options)
             trusted = _contents.certificates_of(bundle, most=_contents.MOST_ROOTS).certificates
         names = options["names"] or _guessed(str(task_vars.get("inventory_hostname", "")))
-        return _preflight.Policy(names, bool(options["names"]), trusted, options["expiring_days"], options["levels"])
+        behaviour = _lookup.Behaviour(options["broken_pair"], options["half_pair"])
+        return _preflight.Policy(names, bool(options["names"]), trusted, options["expiring_days"], options["levels"],
+                                 behaviour)
 
     def _read_file(self, path: str) -> bytes:
         """A file of the controller; a vault-encrypted one is decrypted in memory, never on disk."""

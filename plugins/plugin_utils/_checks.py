@@ -210,14 +210,32 @@ def _rsa(key: rsa.RSAPublicKey, words: str, subject: Subject) -> list[Finding]:
 # Identity
 
 
+def of_served(leaf: x509.Certificate, names: t.Sequence[str]) -> list[Finding]:
+    """Whether a certificate that is served, and comes from nowhere where it should, is at least for these names."""
+    dns_names, addresses = _names_in(leaf) or ([], [])
+    missing = [printable(name) for name in names if not _names.is_covered(name, dns_names, addresses)]
+    if not missing:
+        return []
+    return [finding("served-name", "current",
+                    f"The certificate that is served now, {_called(leaf)}, is not for {', '.join(missing)}.")]
+
+
+def _names_in(leaf: x509.Certificate) -> tuple[list[str], list[_names.Address]] | None:
+    """DNS names and IP addresses of the SAN; C(None) where the extensions cannot be read."""
+    san = _certificates.extension(leaf, x509.SubjectAlternativeName)
+    if san is None:
+        return None if "extensions" in _certificates.unreadable_parts(leaf) else ([], [])
+    addresses = [a for a in san.get_values_for_type(x509.IPAddress) if isinstance(a, _names.Address)]
+    return san.get_values_for_type(x509.DNSName), addresses
+
+
 def _identity(
     leaf: x509.Certificate, subject: Subject, names: t.Sequence[str], names_are_given: bool
 ) -> list[Finding]:
-    san = _certificates.extension(leaf, x509.SubjectAlternativeName)
-    if san is None and "extensions" in _certificates.unreadable_parts(leaf):
+    found = _names_in(leaf)
+    if found is None:
         return []  # Told as an unreadable part: whether it has names is not known.
-    dns_names = san.get_values_for_type(x509.DNSName) if san else []
-    addresses = [a for a in san.get_values_for_type(x509.IPAddress) if isinstance(a, _names.Address)] if san else []
+    dns_names, addresses = found
     has_names = bool(dns_names or addresses)
     common_names = _certificates.common_names(leaf)
     in_words = brief(", ".join([*dns_names, *map(str, addresses)])) or "none"

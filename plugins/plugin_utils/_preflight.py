@@ -18,6 +18,7 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import (
     _contents,
     _findings,
     _keys,
+    _lookup,
 )
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 from ansible_collections.sep.sesam.plugins.plugin_utils._inputs import Input
@@ -42,13 +43,17 @@ class Sources:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What a certificate is checked for, of what a user may choose. C(names) may be a guess."""
+    """What a certificate is checked for, of what a user may choose, and what is known of the server.
+
+    C(names) may be a guess.
+    """
 
     names: t.Sequence[str] = ()
     names_are_given: bool = False
     trusted: t.Sequence[x509.Certificate] | None = None
     expiring_days: int = 30
     levels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    behaviour: _lookup.Behaviour = dataclasses.field(default_factory=_lookup.Behaviour)
 
     def findings(
         self, chain: t.Sequence[x509.Certificate], subject: _findings.Subject, moment: datetime.datetime

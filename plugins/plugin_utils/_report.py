@@ -43,6 +43,7 @@ def in_a_line(finding: t.Mapping[str, t.Any]) -> str:
 def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
     """What was seen on a host and what it means, as plain data without raw certificates."""
     told = {"state": verdict.state, "reason": verdict.reason, "repair": verdict.repair, "source": verdict.source,
+            "next_sources": verdict.next_sources, "fallback_sources": verdict.fallback_sources,
             "names": _certificates.names(seen.served[0]) if seen.served else [], "days_left": _days_left(seen),
             "findings": findings_as_data(verdict.findings)}
     answer = seen.answer
@@ -53,6 +54,7 @@ def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
     return dict(
         told,
         installation=answer["installation"],
+        sources=[source.facts() for source in seen.sources],
         on_disk={
             "certificate": dict(certificate, chain=[_certificates.facts(c) for c in seen.on_disk]),
             "private_key": disk["private_key"],
@@ -79,8 +81,8 @@ def _days_left(seen: Seen) -> int | None:
     """Whole days until the certificate served ends, by the clock of the host; negative when it has ended."""
     if not seen.served:
         return None
-    ends = seen.served[0].not_valid_after_utc.timestamp()
-    return math.floor((ends - seen.answer["clock"]) / _DAY)
+    clock: float = seen.answer["clock"]
+    return math.floor((seen.served[0].not_valid_after_utc.timestamp() - clock) / _DAY)
 
 
 def difference(what: str, before: t.Mapping[str, t.Any] | None, after: t.Mapping[str, t.Any] | None) -> dict[str, str]:

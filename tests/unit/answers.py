@@ -28,11 +28,25 @@ def in_sync(pair: pki.Pair) -> Answer:
                             "changed": STARTED - 60, "form": "PKCS#8"},
             "works": True, "reason": "",
         },
-        "rmi": {"is_running": True, "address": "127.0.0.1", "port": 11401, "pid": 4711, "started": STARTED},
+        "sources": [source("command_line"),
+                    source("default_location", certificate="/v/ini/ssl/sesam.https.crt", verdict="usable"),
+                    source("sm_ini"), source("environment")],
+        "rmi": {"is_running": True, "address": "127.0.0.1", "port": 11401, "pid": 4711, "started": STARTED,
+                "foreign": None, "listens_on": []},
         "served": {"status": "tls", "reason": "", "chain": pair.base64_chain, "chain_seen": True,
                    "protocol": "TLSv1.2"},
-        "log": None, "journal": None, "clock": NOW, "uid": 0, "refused": None,
+        "log": None, "journal": None, "journal_damage": None, "pending": None, "clock": NOW, "uid": 0, "unseen": [],
+        "refused": None,
     }
+
+
+def source(name: str, *, pair: pki.Pair | None = None, certificate: str = "", **facts: t.Any) -> Answer:
+    """A source as the host describes it, with a pair that works or without any."""
+    files = in_sync(pair)["disk"] if pair else None
+    path = certificate or (f"/{name}/crt" if pair else "")
+    return {"name": name, "certificate": path, "private_key": path.replace("crt", "key"), "set_in": "somewhere",
+            "unseen": "", "elsewhere": "", "verdict": "usable" if pair else "absent", "reason": "", "pair": files,
+            **facts}
 
 
 def changed(answer: Answer, changes: t.Mapping[str, t.Any]) -> Answer:
@@ -44,4 +58,14 @@ def changed(answer: Answer, changes: t.Mapping[str, t.Any]) -> Answer:
         for step in path:
             part = part[step]
         part[last] = value
+    if "sources" in answer and "sources" not in changes:
+        answer["sources"][1].update(_of_disk(answer["disk"]))
     return answer
+
+
+def _of_disk(disk: Answer) -> Answer:
+    """What the host says of the default location, by what lies there."""
+    statuses = [disk["certificate"]["status"], disk["private_key"]["status"]]
+    verdict = ("unseen" if "no_permission" in statuses else "usable" if disk["works"] else
+               {0: "broken", 1: "half", 2: "absent"}[statuses.count("absent")])
+    return {"verdict": verdict, "reason": disk["reason"] or "it is hidden" if verdict != "usable" else ""}

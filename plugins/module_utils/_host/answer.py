@@ -4,6 +4,8 @@
 
 """The door of the host code: a question and its parameters in, plain data out, never a traceback."""
 
+import typing as t
+
 from . import refusal
 
 # The program is also run by hand and as a subprocess: python -m _host resolve < parameters.json
@@ -17,7 +19,7 @@ def answer(question: str, parameters: dict) -> dict:
     why nothing was done.
     """
     try:
-        return _ask(question, parameters)
+        return _in_utf8(_ask(question, parameters))
     except refusal.Refused as exc:
         return {"changed": False, "refused": exc.finding()}
     except OSError as exc:
@@ -26,6 +28,15 @@ def answer(question: str, parameters: dict) -> dict:
         return {"changed": False, "refused": refusal.Refused(
             "host-bug", "The host code failed where it must not: %s." % refusal.in_words(exc),
             "Run it again, it looks anew at what is there; and report this line.").finding()}
+
+
+def _in_utf8(value: t.Any) -> t.Any:
+    """Plain data whose text is UTF-8: the name of a file may hold any bytes, and no terminal would print them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {name: _in_utf8(part) for name, part in value.items()}
+    return [_in_utf8(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _ask(question: str, parameters: dict) -> dict:

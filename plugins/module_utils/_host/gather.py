@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is true on this host now: the pair on disk, the process, the port, the log, the journal.
+"""What is true on this host now: the pairs on disk, the process, the port, the log, the journal.
 
 Gathers and judges nothing. What could not be seen is C(None).
 """
@@ -11,23 +11,25 @@ import os
 import time
 import typing as t
 
-from . import layout, pair_files, pairs, processes, refusal, rest_port, served, server_log, sm_main, state
+from . import layout, lookup, pairs, processes, refusal, rest_port, served, server_log, sm_main, state
 
 # A log stamps whole seconds and the kernel counts from a rounded boot time.
 _CLOCK_GRAIN = 2.0
 
 
 class Rmi(t.NamedTuple):
-    """The running REST server: where it answers and which process it is.
+    """The REST server: where it answers and which process it is.
 
     C(is_running) is C(None) where it cannot be said: nobody listens and sm_main could not be asked. C(address) is
-    C(None) where it was not given and nobody listens.
+    C(None) where it was not given and nobody listens. C(foreign) is the process that listens in its place; C(None)
+    where nobody does, or where it cannot be said.
     """
 
     is_running: t.Optional[bool]
     address: t.Optional[str]
     port: int
     pid: t.Optional[int]
+    foreign: t.Optional[int] = None
 
     @property
     def rest_port(self) -> rest_port.RestPort:
@@ -38,8 +40,9 @@ class Rmi(t.NamedTuple):
 def gather(parameters: dict) -> dict:
     """Answer the question C(resolve).
 
-    C(installation), C(disk), C(rmi), C(served), C(log), C(journal), C(pending), C(clock) and C(uid), as plain
-    data; certificates as base64 of DER.
+    C(installation), C(sources) (see C(lookup)), C(disk) (the pair of the default location), C(rmi), C(served), C(log),
+    C(journal), C(pending), C(clock), C(uid) and C(unseen), what there are no rights to see; as plain data,
+    certificates as base64 of DER.
     """
     try:
         places = layout.find(parameters)
@@ -51,21 +54,35 @@ def gather(parameters: dict) -> dict:
 def look(places: layout.Layout, parameters: dict) -> dict:
     """The same for an installation that was found."""
     rmi = find_rmi(places, parameters)
-    with pair_files.Folder(places.ssl_folder) as folder:
-        disk = folder.read()
+    sources = lookup.walk(places, rmi.pid)
+    is_served = rmi.rest_port.look()
+    if is_served.status != "closed" and not _comes_from(is_served, sources):
+        # Is it rmi at all? Where it serves what it should, nobody needs to ask.
+        rmi, sources = _proved(rmi, places, sources)
     kept = state.State(places.state_folder)
+    journal, damage = _journal(kept)
     began = processes.started(rmi.pid) if rmi.pid is not None else None
+    pair_in_place = t.cast(pairs.Pair, _named(sources, lookup.DEFAULT_LOCATION).pair)
     return {
         "installation": places.facts(),
-        "disk": disk.facts(),
-        "rmi": dict(rmi._asdict(), started=began),
-        "served": served_facts(rmi.rest_port.look()),
-        "log": log_facts(server_log.last_setup_line(places.log_files), places.certificate, began),
-        "journal": kept.journal(),
+        "sources": [source._replace(pair=None).facts() if source.pair is pair_in_place else source.facts()
+                    for source in sources],
+        "disk": pair_in_place.facts(),
+        "rmi": dict(rmi._asdict(), started=began, listens_on=_elsewhere(rmi, is_served)),
+        "served": served_facts(is_served),
+        "log": log_facts(server_log.last_setup_line(places.log_files), sources, began),
+        "journal": journal,
+        "journal_damage": damage,
         "pending": kept.pending(),
         "clock": time.time(),
         "uid": os.geteuid(),
+        "unseen": _unseen(rmi, is_served, kept, sources),
     }
+
+
+def pair_of(seen: dict, source: dict) -> t.Optional[dict]:
+    """The pair in a source, both as plain data."""
+    return seen["disk"] if source["name"] == lookup.DEFAULT_LOCATION else source["pair"]
 
 
 def find_rmi(places: layout.Layout, parameters: dict) -> Rmi:
@@ -73,13 +90,53 @@ def find_rmi(places: layout.Layout, parameters: dict) -> Rmi:
     port = rest_port.RestPort(parameters.get("port") or rest_port.USUAL, parameters.get("address"))
     for listener in port.listeners():
         return Rmi(True, port.at(listener), port.number, processes.owner(listener))
-    if not os.access(places.sm_main, os.X_OK):
-        return Rmi(None, port.address, port.number, None)
+    report = sm_main.report(places)
+    return Rmi(report.is_online, port.address, port.number, report.pid)
+
+
+def _proved(rmi: Rmi, places: layout.Layout, sources: t.List[lookup.Source]
+            ) -> t.Tuple[Rmi, t.List[lookup.Source]]:
+    """Ask sm_main whether the process that listens is rmi; where it is not, the process of rmi is another one."""
+    report = sm_main.report(places)
+    if rmi.pid is None or report.is_online is None:
+        return rmi, sources
+    if report.pid is not None and rmi.pid in processes.family(report.pid):
+        return rmi, sources
+    proved = rmi._replace(is_running=report.is_online, pid=report.pid, foreign=rmi.pid)
+    return proved, lookup.walk(places, proved.pid)
+
+
+def _comes_from(seen: served.Served, sources: t.List[lookup.Source]) -> bool:
+    return seen.leaf is not None and any(source.pair and source.pair.leaf == seen.leaf for source in sources)
+
+
+def _named(sources: t.List[lookup.Source], name: str) -> lookup.Source:
+    return next(source for source in sources if source.name == name)
+
+
+def _elsewhere(rmi: Rmi, seen: served.Served) -> t.List[t.List[t.Any]]:
+    """Where rmi listens, when it does not on its port."""
+    if rmi.pid is None or seen.status != "closed":
+        return []
+    return [list(place) for place in processes.listening_ports(processes.family(rmi.pid))]
+
+
+def _journal(kept: state.State) -> t.Tuple[t.Optional[dict], t.Optional[dict]]:
+    """The journal, or the finding that it is damaged."""
     try:
-        pid = sm_main.SmMain(places.sm_main, places.profile, None).rmi_pid()
-    except refusal.Refused:
-        return Rmi(None, port.address, port.number, None)
-    return Rmi(pid is not None, port.address, port.number, pid)
+        return kept.journal(), None
+    except refusal.Refused as exc:
+        return None, exc.finding()
+
+
+def _unseen(rmi: Rmi, seen: served.Served, kept: state.State, sources: t.List[lookup.Source]) -> t.List[str]:
+    found = [source.named.unseen or source.reason for source in sources
+             if source.named.unseen or source.verdict == "unseen"]
+    if rmi.pid is None and rmi.is_running and seen.status != "closed":
+        found.append("which process listens on port %d; it is taken to be rmi" % rmi.port)
+    if os.path.lexists(kept.path) and not os.access(kept.path, os.R_OK | os.X_OK):
+        found.append("what is kept in %s: unfinished replacements, requests, backups" % kept.path)
+    return found
 
 
 def served_facts(seen: served.Served) -> dict:
@@ -87,12 +144,13 @@ def served_facts(seen: served.Served) -> dict:
     return dict(seen._asdict(), chain=pairs.as_base64(seen.chain))
 
 
-def log_facts(found: t.Optional[t.Tuple[str, server_log.SetupLine]], certificate: str,
+def log_facts(found: t.Optional[t.Tuple[str, server_log.SetupLine]], sources: t.List[lookup.Source],
               began: t.Optional[float]) -> t.Optional[dict]:
-    """The success line as plain data, and whether it was written since the running process began."""
+    """The success line as plain data: the source that it names, and whether the running process has written it."""
     if found is None:
         return None
     path, line = found
     of_this_start = line.time >= began - _CLOCK_GRAIN if line.time and began else None
+    named = [source.name for source in sources if source.named.certificate and line.names(source.named.certificate)]
     return {"file": path, "line": line.text, "path": line.path, "words": line.words, "of_this_start": of_this_start,
-            "names_certificate_in_place": line.names(certificate)}
+            "source": named[0] if named else None}

@@ -19,6 +19,8 @@ PRIVATE_KEY_NAME = "sesam.https.key"
 CSR_NAME = "sesam.https.csr"
 STATE_FOLDER_NAME = ".sep-sesam"
 LOG_NAME = "sm_gui_server.log"
+# Environment variables that name a pair: the certificate, the private key.
+PAIR_VARIABLES = ("SESAM_SSL_CERT", "SESAM_SSL_KEY")
 USUAL_SM_MAIN = "/opt/sesam/bin/sesam/sm_main"
 
 
@@ -34,11 +36,17 @@ class NotInstalled(Exception):
 
 
 class Layout(t.NamedTuple):
-    """Absolute places of one installation; C(log_files) in the order in which they are looked for."""
+    """Absolute places of one installation; C(log_files) in the order in which they are looked for.
+
+    C(gv_ro_ssl): the folder for a pair that sm.ini names, empty where it names none. C(sm_ini_unseen): why sm.ini
+    cannot be read, empty where it can or does not exist.
+    """
 
     sesam_var: str
     sm_main: str
     log_files: t.List[str]
+    gv_ro_ssl: str = ""
+    sm_ini_unseen: str = ""
 
     @property
     def ini_folder(self) -> str:
@@ -59,6 +67,10 @@ class Layout(t.NamedTuple):
     @property
     def state_folder(self) -> str:
         return os.path.join(self.ini_folder, STATE_FOLDER_NAME)
+
+    @property
+    def sm_ini(self) -> str:
+        return os.path.join(self.ini_folder, "sm.ini")
 
     @property
     def profile(self) -> str:
@@ -91,7 +103,17 @@ def find(parameters: dict) -> Layout:
     else:
         raise NotInstalled("%s: %s, and no sesam_var was given" % (registry, reason))
     _require_folder(os.path.join(sesam_var, "ini"), source)
-    return Layout(sesam_var, _sm_main(parameters, named), _log_files(parameters, sesam_var))
+    paths, unseen = _paths_in(os.path.join(sesam_var, "ini", "sm.ini"))
+    return Layout(sesam_var, _sm_main(parameters, named), _log_files(parameters, sesam_var, paths.get("gv_rw_lgc")),
+                  paths.get("gv_ro_ssl", ""), unseen)
+
+
+def _paths_in(path: str) -> t.Tuple[t.Dict[str, str], str]:
+    """The section of sm.ini that holds paths (spelt so), and why it cannot be read."""
+    try:
+        return sm_ini.read(path).get("PATHES", {}), ""
+    except files.Unreadable as exc:
+        return {}, "" if exc.status == "absent" else exc.reason
 
 
 def _require_folder(path: str, source: str) -> None:
@@ -119,14 +141,10 @@ def _sm_main(parameters: dict, named: t.Dict[str, str]) -> str:
     return os.path.join(folder, "sm_main") if folder else USUAL_SM_MAIN
 
 
-def _log_files(parameters: dict, sesam_var: str) -> t.List[str]:
+def _log_files(parameters: dict, sesam_var: str, configured: t.Optional[str]) -> t.List[str]:
     if parameters.get("log_file"):
         return [parameters["log_file"]]
     folders = [os.path.join(sesam_var, "log", "lgc"), os.path.join(sesam_var, "log")]
-    try:
-        configured = sm_ini.read(os.path.join(sesam_var, "ini", "sm.ini")).get("PATHES", {}).get("gv_rw_lgc")
-    except files.Unreadable:
-        configured = None
     if configured:
         folders.insert(0, os.path.normpath(configured))
     unique = sorted(set(folders), key=folders.index)

@@ -9,7 +9,7 @@ import stat
 import time
 import typing as t
 
-from . import files, gather, layout, processes, refusal
+from . import files, gather, layout, lookup, processes, refusal
 
 _SPARE_BYTES = 1 << 20
 
@@ -67,14 +67,18 @@ def check_sm_main_owner(path: str) -> None:
             "Give it to root and let nobody else write it.")
 
 
-def check_folder(places: layout.Layout) -> None:
-    """Refuse a place where two files cannot be exchanged safely."""
+def check_rights(places: layout.Layout) -> None:
+    """Refuse where we may not write."""
     folder = places.ssl_folder if os.path.lexists(places.ssl_folder) else places.ini_folder
     _check_kind(folder, stat.S_ISDIR)
-    for path in (places.certificate, places.private_key):
-        _check_file(path)
     for path in (folder, places.ini_folder):
         _check_writable(path)
+
+
+def check_files(places: layout.Layout) -> None:
+    """Refuse files that cannot be exchanged safely."""
+    for path in (places.certificate, places.private_key):
+        _check_file(path)
 
 
 def check_destination(path: str) -> None:
@@ -116,20 +120,31 @@ def check_space(places: layout.Layout) -> None:
             space.f_bfree * space.f_frsize, places.ini_folder), "Free at least 1 MiB.")
 
 
+def check_not_hidden(sources: t.List[dict]) -> None:
+    """Refuse to place a pair that the server would never read."""
+    hides = lookup.before_default_location(sources)
+    if hides is None:
+        return
+    raise refusal.Refused(
+        "shadowed", "The pair would never be read: %s comes first, with %s." % (
+            hides["set_in"], hides["certificate"] or hides["private_key"]),
+        "Remove -z and -k where rmi gets them, restart rmi, and run this again; or replace those files.")
+
+
 def check_rmi(rmi: gather.Rmi, pid: t.Optional[int]) -> None:
     """Refuse to stop rmi when whoever listens is somebody else, or rmi listens elsewhere.
 
-    :param pid: that of rmi as sm_main status shows it; nothing is refused where it shows none.
+    :param pid: that of rmi as sm_main status shows it; where it shows none, only who is known to be another is refused.
     """
-    if pid is None:
-        return
+    family = processes.family(pid) if pid is not None else set()
     listeners = rmi.rest_port.listeners()
     owners = {processes.owner(listener) for listener in listeners} - {None}
-    family = processes.family(pid)
-    if owners - family:
+    strangers = owners & {rmi.foreign} if pid is None else owners - family
+    if strangers:
         raise refusal.Refused(
-            "foreign-listener", "Port %d is not that of rmi alone: process %s listens there, rmi is process %d." % (
-                rmi.port, ", ".join(map(str, sorted(owners - family))), pid),
+            "foreign-listener", "Port %d is not that of rmi alone: process %s listens there, and rmi %s." % (
+                rmi.port, ", ".join(map(str, sorted(strangers))),
+                "does not run" if pid is None else "is process %d" % pid),
             "Set the options port and address to those of this REST server, or end the other program.")
     elsewhere = [] if listeners else processes.listening_ports(family)
     if elsewhere:

@@ -160,11 +160,7 @@ def is_alive(pid: int) -> bool:
 
 def _stat(pid: int) -> t.List[str]:
     """The columns of C(/proc/PID/stat) after the name, which may hold blanks; empty when it is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, "rb") as stream:
-            return stream.read().rpartition(b")")[2].decode("ascii").split()
-    except OSError:
-        return []
+    return (_read("/proc/%d/stat" % pid) or b"").rpartition(b")")[2].decode("ascii").split()
 
 
 def started(pid: int) -> t.Optional[float]:
@@ -177,6 +173,26 @@ def started(pid: int) -> t.Optional[float]:
     return boot + int(columns[19]) / float(os.sysconf("SC_CLK_TCK"))
 
 
+def command_line(pid: int) -> t.Optional[t.List[str]]:
+    """The arguments of a process; C(None) when it is gone or not ours to look at."""
+    content = _read("/proc/%d/cmdline" % pid)
+    return None if content is None else [os.fsdecode(word) for word in content.split(b"\0")[:-1]]
+
+
+def environment(pid: int) -> t.Optional[t.Dict[str, str]]:
+    """The environment that a process was started with; C(None) when it is gone or not ours to look at."""
+    content = _read("/proc/%d/environ" % pid)
+    return None if content is None else parse_environment(content)
+
+
+def _read(path: str) -> t.Optional[bytes]:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
 def context(pid: t.Optional[int]) -> t.Optional[Context]:
     """What a process has got from whoever started it; C(None) when it is gone or not ours to look at."""
     if pid is None:
@@ -184,14 +200,15 @@ def context(pid: t.Optional[int]) -> t.Optional[Context]:
     try:
         with open("/proc/%d/status" % pid) as lines:
             status = dict(line.rstrip("\n").split(":", 1) for line in lines if ":" in line)
-        with open("/proc/%d/environ" % pid, "rb") as stream:
-            environment = parse_environment(stream.read())
+        variables = environment(pid)
+        if variables is None:
+            return None
         return Context(
             uid=int(status["Uid"].split()[0]), gid=int(status["Gid"].split()[0]),
             umask=int(status["Umask"], 8) if "Umask" in status else None,
             ignored_signals=int(status["SigIgn"], 16) & ~_OF_THE_C_LIBRARY,
             limits={name: resource.prlimit(pid, number) for name, number in _LIMITS},
-            environment={name: value for name, value in environment.items() if matters(name)})
+            environment={name: value for name, value in variables.items() if matters(name)})
     except (OSError, ValueError, KeyError):
         return None
 

@@ -37,7 +37,8 @@ def read(path: str) -> Sections:
 
 def _text(path: str) -> str:
     content = files.read_regular(path, SIZE_LIMIT, follow_links=True).content
-    return content.decode("utf-8-sig", "replace")
+    # What is no UTF-8 may be a part of a path, and stays what it is.
+    return content.decode("utf-8-sig", "surrogateescape")
 
 
 def _unquoted(value: str) -> str:

@@ -23,13 +23,17 @@ import tempfile
 import time
 import typing as t
 
-from . import processes, refusal, server_log
+from . import files, layout, processes, refusal, server_log, sm_ini
 
+# Variables for every login, set by an admin.
+GLOBAL_VARIABLES = "/etc/environment"
 _PROFILE_SECONDS = 10
 _OUTPUT_BYTES = 4 << 20
 _SAID_LENGTH = 300
 _GRACE = 2.0
 _ONLINE = re.compile(r": rmi\s+\[\s*(\d+)\s*\]: online\s*$", re.MULTILINE)
+# The line of any daemon, whatever the word for its state: a name, a PID perhaps, a colon, the word.
+_ANY_DAEMON = re.compile(r": [\w-]+\s+(?:\[\s*\d+\s*\])?\s*: \S", re.MULTILINE)
 _HANDLED = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 
@@ -57,6 +61,13 @@ class Outcome(t.NamedTuple):
         return "%s; %s" % (self.how(), said)
 
 
+class Report(t.NamedTuple):
+    """Whether rmi is online, C(None) where no daemon at all is reported, and its process where it is."""
+
+    is_online: t.Optional[bool]
+    pid: t.Optional[int]
+
+
 @contextlib.contextmanager
 def signals_handled() -> t.Iterator[None]:
     """Let a signal that is meant to end us pass by: what was begun is finished.
@@ -82,29 +93,60 @@ class SmMain:
     def __init__(self, path: str, profile: str, context: t.Optional[processes.Context]) -> None:
         self._path = path
         self._context = context
-        self._environment = _environment(profile, context)
+        self._environment = environment(profile, context)
 
     def run(self, arguments: t.List[str], timeout: float, spare: Spare = tuple) -> Outcome:
         """Run it with a time limit, at which the process group that it started is ended."""
         return _run([self._path] + arguments, timeout, self._environment, self._context, spare)
 
-    def rmi_pid(self, timeout: float = 30) -> t.Optional[int]:
+    def report(self, timeout: float = 30) -> "Report":
+        """What C(sm_main status) says of rmi."""
+        text = server_log.clean(self.run(["status"], timeout).output)
+        match = _ONLINE.search(text)
+        if match:
+            return Report(True, int(match.group(1)))
+        return Report(False if _ANY_DAEMON.search(text) else None, None)
+
+    def rmi_pid(self) -> t.Optional[int]:
         """The PID of rmi as C(sm_main status) shows it, C(None) when it is not C(online)."""
-        match = _ONLINE.search(server_log.clean(self.run(["status"], timeout).output))
-        return int(match.group(1)) if match else None
+        return self.report().pid
 
 
-def _environment(profile: str, context: t.Optional[processes.Context]) -> t.Dict[str, str]:
-    """A clean environment: that of the product's profile, with the variables that matter as rmi has them."""
-    clean = _environment_of(profile)
+def report(places: layout.Layout) -> Report:
+    """What C(sm_main status) says of rmi, where it can be asked."""
+    if not os.access(places.sm_main, os.X_OK):
+        return Report(None, None)
+    try:
+        return SmMain(places.sm_main, places.profile, None).report()
+    except refusal.Refused:
+        return Report(None, None)
+
+
+def environment(profile: str, context: t.Optional[processes.Context]) -> t.Dict[str, str]:
+    """The environment of a start: that of a clean login of the product, and what matters as rmi has it.
+
+    Of the variables that name a pair the profile has the last word, as after a login; where rmi does not run, those
+    that are set for everybody count.
+    """
+    clean = environment_of(profile)
     if context is None:
-        return clean
-    others = {name: value for name, value in clean.items() if not processes.matters(name)}
-    return dict(others, **context.environment)
+        return dict(global_variables(), **clean)
+    own = {name: value for name, value in clean.items()
+           if name in layout.PAIR_VARIABLES or not processes.matters(name)}
+    return dict(context.environment, **own)
+
+
+def global_variables() -> t.Dict[str, str]:
+    """The variables that name a pair, as they are set for everybody."""
+    try:
+        found = sm_ini.read_shell(GLOBAL_VARIABLES)
+    except files.Unreadable:
+        return {}
+    return {name: found[name] for name in layout.PAIR_VARIABLES if name in found}
 
 
 @functools.lru_cache()
-def _environment_of(profile: str) -> t.Dict[str, str]:
+def environment_of(profile: str) -> t.Dict[str, str]:
     """What the profile makes of a clean environment.
 
     :raises refusal.Refused: it is there and cannot be used; a daemon started without it might not run.

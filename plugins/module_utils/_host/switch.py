@@ -143,23 +143,23 @@ class Switch:
             reason += "; sm_main start rmi: %s" % self._start.words()
         return reason
 
-    def await_log_line(self) -> server_log.SetupLine:
-        """Wait for the line of this start that names the certificate in place."""
+    def await_log_line(self, certificate: str) -> server_log.SetupLine:
+        """Wait for the line of this start that names a certificate file."""
         with self._step("log_line") as entry:
             deadline = time.monotonic() + LOG_GRACE
             while True:
                 lines = self._watch.setup_lines()
-                fitting = [line for line in lines if line.names(self._places.certificate)]
+                fitting = [line for line in lines if line.names(certificate)]
                 if fitting:
                     entry["detail"] = fitting[-1].text
                     return fitting[-1]
                 if time.monotonic() > deadline:
-                    raise StepFailed("log_line", self._no_line(lines))
+                    raise StepFailed("log_line", self._no_line(lines, certificate))
                 time.sleep(_POLL_MOST)
 
-    def _no_line(self, lines: t.List[server_log.SetupLine]) -> str:
+    def _no_line(self, lines: t.List[server_log.SetupLine], certificate: str) -> str:
         if lines:
-            return "the log names %s and not %s" % (lines[-1].path, self._places.certificate)
+            return "the log names %s and not %s" % (lines[-1].path, certificate)
         return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(self._places.log_files)
 
     def log_since(self) -> str:

@@ -17,6 +17,7 @@ from . import (
     gather,
     key_source,
     layout,
+    lookup,
     owners,
     pair_files,
     pairs,
@@ -54,7 +55,7 @@ def replace(parameters: dict) -> dict:
     """
     places = place_checks.find_installation(parameters)
     run = _Run(places, parameters)
-    place_checks.check_folder(places)
+    place_checks.check_rights(places)
     if parameters["check_mode"]:
         return run.preview()
     return run.carry_out_once()
@@ -73,6 +74,8 @@ class _Run:
         self._private_key: str = parameters["private_key"]
         self._key_path = self._find_key()
         self._context: t.Optional[processes.Context] = None
+        # The certificate that the log of the start shall name.
+        self._in_service = places.certificate
         # Set when an interrupted run has left an rmi stopped that was not.
         self._should_run = False
         self._stopped_at: t.Optional[float] = None
@@ -160,19 +163,32 @@ class _Run:
     # What is to be done
 
     def _decide(self, seen: dict) -> str:
-        """The smallest repair that makes the server serve the wanted certificate from the wanted files."""
+        """The smallest repair that makes the server serve the wanted certificate from the source that comes first."""
+        if seen["journal_damage"]:
+            raise refusal.Refused(**{name: value for name, value in seen["journal_damage"].items() if name != "level"})
         is_running = seen["rmi"]["is_running"]
         starts = self._parameters["start_stopped"] or self._should_run
-        disk = seen["disk"]
-        if not (disk["works"] and disk["certificate"]["chain"] == self._chain):
+        if not self._is_in_place(seen):
             return "replaced" if is_running or starts else "placed"
         if is_running and seen["served"]["chain"][:1] != self._chain[:1]:
             return "restarted"
         if not is_running and starts:
             return "started"
-        return "permissions" if self._wrong_permissions(disk["private_key"]) else "none"
+        return "permissions" if self._wrong_permissions(seen["disk"]["private_key"]) else "none"
+
+    def _is_in_place(self, seen: dict) -> bool:
+        """Whether the source that comes first has the wanted pair. One beside the default location has to be as
+        it should: it is not ours to mend, and a pair in the default location comes before it."""
+        first = lookup.leading(seen["sources"])
+        pair = gather.pair_of(seen, first) if first else None
+        if not pair or not pair["works"] or pair["certificate"]["chain"] != self._chain:
+            return False
+        return pair is seen["disk"] or not self._wrong_permissions(pair["private_key"])
 
     def _wrong_permissions(self, key: dict) -> bool:
+        """Whether a key that is there can be read by others, or has another owner than was asked for."""
+        if key["status"] != "file":
+            return False
         is_open = int(key["mode"], 8) & 0o077
         return bool(is_open) or self._owner((key["uid"], key["gid"])) != (key["uid"], key["gid"])
 
@@ -182,10 +198,13 @@ class _Run:
 
     def _check(self, seen: dict, action: str) -> None:
         """Refuse, before anything is touched, what cannot end well."""
+        if action != "none":
+            place_checks.check_files(self._places)
         if action in ("replaced", "placed") and self._key_path is not None:
             self._private_key = self._key_on_host(self._key_path)
         self._weigh(place_checks.check_validity, self._parameters)
         if action in ("replaced", "placed"):
+            self._weigh(place_checks.check_not_hidden, seen["sources"])
             self._weigh(place_checks.check_space, self._places)
         rmi = _rmi_in(seen)
         if action in ("replaced", "restarted", "started") or rmi.is_running is None:
@@ -217,12 +236,16 @@ class _Run:
     def _act(self, seen: dict) -> None:
         action, rmi = self._answer["action"], _rmi_in(seen)
         self._context = processes.context(rmi.pid)
+        first = lookup.leading(seen["sources"])
+        is_ours = first is not None and first["name"] == lookup.DEFAULT_LOCATION
         with pair_files.Folder(self._places.ssl_folder) as folder:
             old = folder.copies()
             owner = self._owner(self._default_owner(old))
             new = self._new_pair(owner) if action in ("replaced", "placed") else {}
-            if not new:
-                folder.set_permissions(owner)
+            if first and not new:
+                self._in_service = first["certificate"]
+                if is_ours:
+                    folder.set_permissions(owner)
             if action == "permissions":
                 return
             try:
@@ -314,7 +337,7 @@ class _Run:
         if self._parameters["log_check"] == "off":
             return
         try:
-            self._answer["log_line"] = way.await_log_line().text
+            self._answer["log_line"] = way.await_log_line(self._in_service).text
         except switch.StepFailed as exc:
             if self._parameters["log_check"] == "required":
                 raise

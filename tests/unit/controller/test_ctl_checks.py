@@ -367,8 +367,18 @@ def raised_in_the_source() -> set[str]:
 
 
 def test_every_finding_has_its_cases() -> None:
-    shown = {(case.id, case.level) for case in CASES} | {("cn-too-long", "warning")}
+    shown = {(case.id, case.level) for case in CASES} | {("cn-too-long", "warning"), ("served-name", "warning")}
     assert shown == {(id, level) for id in raised_in_the_source() for level in CATALOGUE[id].levels}
+
+
+@pytest.mark.parametrize(("names", "missing"), [
+    ([], []), (["leaf.example"], []), (["other.example", "leaf.example"], ["other.example"]),
+    (["a\x1b[31m.example"], ["a\\x1b[31m.example"]),
+])
+def test_names_of_a_certificate_that_is_served(names: list[str], missing: list[str]) -> None:
+    found = _checks.of_served(cn("leaf.example", ["leaf.example"]).certificate, names)
+    assert [f"is not for {', '.join(missing)}." in finding.message for finding in found] == [True] * bool(missing)
+    assert [(finding.id, finding.level) for finding in found] == [("served-name", "warning")] * bool(missing)
 
 
 # What is good, and what other checkers say of it.

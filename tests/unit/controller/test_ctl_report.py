@@ -95,7 +95,8 @@ def test_situation_is_plain_data_without_raw_certificates() -> None:
 def test_situation_where_nothing_is_installed() -> None:
     nothing = _verdict.Seen.of({"installation": None, "not_installed": "no file"})
     found = _report.situation(nothing, _verdict.judge(nothing))
-    assert set(found) == {"state", "reason", "repair", "source", "names", "days_left", "findings"}
+    assert set(found) == {"state", "reason", "repair", "source", "next_sources",
+                          "fallback_sources", "names", "days_left", "findings"}
 
 
 def test_difference() -> None:

@@ -9,7 +9,7 @@ import itertools
 import typing as t
 
 import pytest
-from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _verdict
+from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _preflight, _verdict
 from unit import answers, pki
 
 CA = pki.make_ca()
@@ -40,6 +40,7 @@ def serves(pair: pki.Pair) -> Changes:
     return {"served.chain": pair.base64_chain}
 
 
+SOURCES = answers.in_sync(PAIR)["sources"]
 NEWER = {"disk.certificate.changed": answers.STARTED + 60}
 # In the order in which the first one that matches wins.
 STATES: list[tuple[str, Changes]] = [
@@ -48,8 +49,10 @@ STATES: list[tuple[str, Changes]] = [
     ("unknown", {"rmi.is_running": None}),
     ("interrupted", {"journal": JOURNAL}),
     ("stopped", {"rmi.is_running": False, "rmi.pid": None, "served.chain": [], "served.status": "closed"}),
+    ("foreign_listener", {"rmi.foreign": 99}),
     ("plain_http", {"served.status": "plain_http", "served.chain": []}),
     ("not_answering", {"served.status": "silent", "served.reason": "no answer", "served.chain": []}),
+    ("shadowed", {"sources": [answers.source("command_line", pair=OTHER), *SOURCES[1:]]}),
     ("half_pair", {"disk.certificate": NO_CHAIN, **BROKEN}),
     ("half_pair", {"disk.private_key": {**ABSENT, "form": ""}, **BROKEN}),
     ("broken_pair", BROKEN),
@@ -71,15 +74,20 @@ def test_state(state: str, changes: Changes) -> None:
 
 
 def test_every_state_is_tested() -> None:
-    tested = {state for state, _changes in STATES} | {"expired"}
+    tested = {state for state, _changes in STATES} | {"wrong_name", "expired", "expiring"}
     assert tested == set(t.get_args(_verdict.State))
 
 
 # Both at once cannot be: the one is told from the other by the very thing that makes it.
 EXCLUSIVE = [("half_pair", "half_pair"), ("unknown_certificate", "stale_process"),
-             ("unknown_certificate", "file_drift"), ("stale_process", "file_drift")]
+             ("unknown_certificate", "file_drift"), ("stale_process", "file_drift"),
+             # Who listens in the place of an rmi that is stopped is the more urgent of the two.
+             ("stopped", "foreign_listener"),
+             # The default location need not be seen where another source wins.
+             ("unknown", "shadowed")]
 TOGETHER = [(earlier, later) for earlier, later in itertools.combinations(STATES[:-1], 2)
-            if (earlier[0], later[0]) not in EXCLUSIVE or "disk.private_key.mode" in later[1]]
+            if (earlier[0], later[0]) not in EXCLUSIVE or "disk.private_key.mode" in later[1]
+            or earlier[1] == {"rmi.is_running": None}]
 
 
 @pytest.mark.parametrize(("earlier", "later"), TOGETHER)
@@ -107,7 +115,9 @@ def test_what_is_wanted(changes: Changes, wanted: _verdict.Wanted | None, state:
 def test_expired_is_judged_by_the_clock_of_the_host() -> None:
     ends = EXPIRED.certificate.not_valid_after_utc.timestamp()
     assert judge({"clock": ends + 1}, None, EXPIRED).state == "expired"
-    assert judge({"clock": ends - 1}, None, EXPIRED).state == "in_sync"
+    assert judge({"clock": ends - 1}, None, EXPIRED).state == "expiring"
+    assert judge({"clock": ends - DAY * 6}, None, EXPIRED).state == "expiring"
+    assert judge({"clock": ends - DAY * 7}, None, EXPIRED).state == "in_sync"
     assert judge({"clock": ends + 1}, WANTED, EXPIRED).state == "file_drift"
 
 
@@ -131,12 +141,13 @@ NOT_WANTED = _verdict.Wanted("0" * 64)
 
 
 @pytest.mark.parametrize(("state", "right", "wrong"), [
-    ("not_installed", "install", "install"), ("unknown", "become", "become"), ("interrupted", "recover", "recover"),
+    ("not_installed", "install", "install"), ("interrupted", "recover", "recover"),
     ("stopped", "start", "start"), ("plain_http", "reconfigure", "reconfigure"),
     ("not_answering", "restart", "replace"), ("half_pair", "replace", "replace"),
     ("broken_pair", "replace", "replace"), ("fallback_generated", "restart", "replace"),
     ("unknown_certificate", "restart", "replace"), ("stale_process", "restart", "replace"),
     ("file_drift", "replace", "replace"), ("in_sync", "none", None),
+    ("foreign_listener", "reconfigure", "reconfigure"), ("shadowed", "reconfigure", "reconfigure"),
 ])
 def test_the_smallest_repair(state: str, right: str, wrong: str | None) -> None:
     for changes in (changes for name, changes in STATES if name == state):
@@ -178,7 +189,7 @@ def test_findings(changes: Changes, found: list[tuple[str, str]]) -> None:
 def test_an_expired_certificate_is_a_finding() -> None:
     verdict = judge({}, None, EXPIRED)
     assert [(finding.id, finding.level) for finding in verdict.findings] == [("expired", "error")]
-    assert verdict.repair == "replace"
+    assert verdict.repair == "renew"
 
 
 def test_a_host_without_an_installation_has_no_findings() -> None:
@@ -203,3 +214,142 @@ def test_nothing_is_obeyed_by_a_terminal(changes: Changes) -> None:
 def test_what_cannot_be_parsed_is_no_certificate() -> None:
     assert judge({"served.chain": ["AAAA"]}).state == "not_answering"
     assert judge({"disk.certificate.chain": ["AAAA"]}).state == "unknown_certificate"
+
+
+@pytest.mark.parametrize(("uid", "repair"), [(0, "reconfigure"), (1000, "become")])
+def test_what_is_hidden_from_root_is_no_matter_of_rights(uid: int, repair: str) -> None:
+    assert judge({"rmi.is_running": None, "uid": uid}).repair == repair
+
+
+# The sources
+
+THIRD = pki.make("third.example", begins=-20)
+EMPTY: Changes = {"disk.certificate": NO_CHAIN, "disk.private_key": {**ABSENT, "form": ""}, **BROKEN}
+
+
+def sources(**found: answers.Answer) -> list[answers.Answer]:
+    """The sources of the answer, some of them replaced."""
+    return [found.get(source["name"], source) for source in SOURCES]
+
+
+def having(name: str, pair: pki.Pair, **facts: t.Any) -> dict[str, answers.Answer]:
+    return {name: answers.source(name, pair=pair, **facts)}
+
+
+def without_default(**found: answers.Answer) -> Changes:
+    """Nothing lies in the default location."""
+    nothing = {**SOURCES[1], "verdict": "absent"}
+    return {**EMPTY, "sources": sources(default_location=nothing, **found)}
+
+
+@pytest.mark.parametrize("name", ["command_line", "sm_ini", "environment"])
+def test_a_server_that_is_whole_elsewhere_is_in_sync(name: str) -> None:
+    changes = {**without_default(**having(name, OTHER)), **serves(OTHER)}
+    verdict = judge(changes, None)
+    assert (verdict.state, verdict.repair, verdict.source) == ("in_sync", "none", name)
+    assert (verdict.next_sources, verdict.fallback_sources) == ([name], ["generated", "none"])
+    assert judge(changes, _verdict.Wanted(_certificates.fingerprint(OTHER.certificate))).state == "in_sync"
+    # A pair in the default location comes before all but the command line.
+    drifted = judge(changes, WANTED)
+    expected = ("shadowed", "reconfigure") if name == "command_line" else ("file_drift", "replace")
+    assert (drifted.state, drifted.repair) == expected
+
+
+def test_the_command_line_hides_another_pair_and_not_the_same_one() -> None:
+    hides = {"sources": sources(**having("command_line", OTHER)), **serves(OTHER)}
+    verdict = judge(hides, None)
+    assert (verdict.state, verdict.source) == ("shadowed", "command_line")
+    assert [(f.id, f.subject) for f in verdict.findings][:1] == [("shadowed", "place")]
+    same = {"sources": sources(**having("command_line", PAIR))}
+    assert (judge(same, None).state, judge(same).state) == ("in_sync", "in_sync")
+
+
+@pytest.mark.parametrize("verdict", ["broken", "half"])
+@pytest.mark.parametrize(("name", "state", "repair"), [
+    ("command_line", None, "reconfigure"), ("sm_ini", None, "replace"), ("environment", None, "replace"),
+])
+def test_what_comes_first_and_cannot_work(verdict: str, name: str, state: str, repair: str) -> None:
+    source = answers.source(name, verdict=verdict, reason="it is PKCS#1", certificate="/x/crt")
+    found = judge({**without_default(**{name: source}), **serves(GENERATED)}, None)
+    assert (found.state, found.repair, found.source) == (f"{verdict}_pair", repair, "generated")
+    assert "it is PKCS#1" in found.reason
+
+
+@pytest.mark.parametrize("name", ["sm_ini", "environment"])
+def test_what_comes_behind_is_told(name: str) -> None:
+    found = judge({"sources": sources(**having(name, OTHER))})
+    assert found.state == "in_sync"
+    assert found.fallback_sources == [name, "generated", "none"]
+    assert [(f.id, f.level) for f in found.findings if f.id not in OF_THE_CHAIN] == [("also-configured", "warning")]
+    odd = answers.source(name, verdict="broken", reason="odd", certificate="/x")
+    broken = judge({"sources": sources(**{name: odd})})
+    assert ["odd" in f.message for f in broken.findings if f.id == "also-configured"] == [True]
+
+
+def test_what_is_set_for_other_logins_is_told() -> None:
+    elsewhere = answers.source("environment", elsewhere="/etc/environment has SESAM_SSL_CERT=/x")
+    assert "also-configured" in {finding.id for finding in judge({"sources": sources(environment=elsewhere)}).findings}
+
+
+def test_another_source_than_the_winner_is_served() -> None:
+    found = judge({"sources": sources(**having("sm_ini", OTHER)), **serves(OTHER)}, None)
+    assert (found.state, found.repair, found.source) == ("stale_process", "restart", "sm_ini")
+
+
+def test_what_could_not_be_seen_is_a_finding() -> None:
+    found = judge({"unseen": ["the \x1b[31mjournal"]})
+    assert [(f.id, f.level, "\x1b" in f.message) for f in found.findings if f.id == "not-seen"] == [
+        ("not-seen", "info", False)]
+
+
+def test_a_damaged_journal_is_an_interruption() -> None:
+    damage = {"id": "journal-damaged", "message": "The journal cannot be read.", "fix": "Remove it.",
+              "level": "error", "subject": "current"}
+    found = judge({"journal_damage": damage})
+    assert found.state == "interrupted"
+    assert {"interrupted-replacement", "journal-damaged"} <= {finding.id for finding in found.findings}
+
+
+def test_rmi_that_listens_elsewhere() -> None:
+    found = judge({"rmi.listens_on": [["127.0.0.1", 99]], "served.status": "closed", "served.chain": []})
+    assert (found.state, found.repair) == ("not_answering", "reconfigure")
+    assert "127.0.0.1 port 99" in found.reason
+
+
+# The policy
+
+def by_policy(changes: Changes, **policy: t.Any) -> _verdict.Verdict:
+    return _verdict.judge(_verdict.Seen.of(answers.changed(answers.in_sync(PAIR), changes)), WANTED,
+                          _preflight.Policy(**policy))
+
+
+@pytest.mark.parametrize(("names", "are_given", "levels", "state"), [
+    (["sesam.example"], True, {}, "in_sync"),
+    (["other.example"], True, {}, "wrong_name"),
+    (["other.example"], False, {}, "in_sync"),
+    (["other.example"], True, {"name-not-covered": "warning"}, "in_sync"),
+    (["other.example"], False, {"name-not-covered": "error"}, "wrong_name"),
+])
+def test_names(names: list[str], are_given: bool, levels: dict[str, str], state: str) -> None:
+    found = by_policy({}, names=names, names_are_given=are_given, levels=levels)
+    assert (found.state, found.repair) == (state, "none" if state == "in_sync" else "renew")
+
+
+@pytest.mark.parametrize(("days", "levels", "state"), [
+    (400, {}, "expiring"), (1, {}, "in_sync"), (400, {"expiring": "info"}, "in_sync"),
+    (400, {"expiring": "error"}, "expiring"),
+])
+def test_the_end_is_near(days: int, levels: dict[str, str], state: str) -> None:
+    clock = PAIR.certificate.not_valid_after_utc.timestamp() - DAY * 10
+    assert by_policy({"clock": clock}, expiring_days=days, levels=levels).state == state
+
+
+def test_a_certificate_without_names_is_for_nobody() -> None:
+    pair = pki.make("sesam.example", names=[], begins=-20)
+    assert judge({}, None, pair).state == "wrong_name"
+
+
+def test_names_of_what_is_served_instead() -> None:
+    found = by_policy(serves(OTHER), names=["sesam.example"])
+    assert [f.level for f in found.findings if f.id == "served-name"] == ["warning"]
+    assert not [f for f in by_policy(serves(OTHER), names=["other.example"]).findings if f.id == "served-name"]

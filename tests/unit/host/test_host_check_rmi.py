@@ -44,7 +44,8 @@ def test_the_port_of_somebody_else_is_refused(other: tuple[int, int]) -> None:
     pid, _port = other
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(refusal.Refused, match=f"process {os.getpid()} listens there, rmi is process {pid}") as told:
+        said = f"process {os.getpid()} listens there, and rmi is process {pid}"
+        with pytest.raises(refusal.Refused, match=said) as told:
             place_checks.check_rmi(rmi(port), pid)
     assert told.value.id == "foreign-listener"
 

@@ -22,6 +22,11 @@ def refused(call: t.Callable[[], object]) -> refusal.Refused:
     return raised.value
 
 
+def check_folder(places: layout.Layout) -> None:
+    place_checks.check_rights(places)
+    place_checks.check_files(places)
+
+
 @pytest.mark.parametrize(("now", "id", "says"), [
     (1000.0, None, ""), (2000.0, None, ""), (2001.0, "expired", "ended on 1970-01-01 00:33:20 UTC"),
     (999.0, "not-yet-valid", "begins on 1970-01-01 00:16:40 UTC"),
@@ -40,11 +45,11 @@ def test_validity_is_judged_by_the_clock_of_the_host(
 
 
 def test_a_good_place(places: layout.Layout) -> None:
-    place_checks.check_folder(places)
+    check_folder(places)
     place_checks.check_space(places)
     place_checks.check_sm_main(places.sm_main)
     os.rmdir(places.ssl_folder)
-    place_checks.check_folder(places)
+    check_folder(places)
 
 
 @pytest.mark.parametrize(("spoil", "says"), [
@@ -84,7 +89,7 @@ def test_a_destination_that_is_no_file_of_its_own(
 ) -> None:
     path = Path(places.ssl_folder) / name
     make(path)
-    told = refused(lambda: place_checks.check_folder(places))
+    told = refused(lambda: check_folder(places))
     assert told.id == "destination-is-link"
     assert kind in told.message
     assert str(path) in told.message
@@ -95,7 +100,7 @@ def test_a_destination_that_is_no_file_of_its_own(
 def test_a_folder_that_is_none(places: layout.Layout, make: t.Callable[[Path], None]) -> None:
     os.rmdir(places.ssl_folder)
     make(Path(places.ssl_folder))
-    told = refused(lambda: place_checks.check_folder(places))
+    told = refused(lambda: check_folder(places))
     assert told.id == "destination-is-link"
     assert places.ssl_folder in told.message
 
@@ -103,16 +108,16 @@ def test_a_folder_that_is_none(places: layout.Layout, make: t.Callable[[Path], N
 def test_rights_are_missing(places: layout.Layout, as_nobody: AsNobody) -> None:
     for path in (places.sesam_var, places.ini_folder, places.ssl_folder):
         os.chmod(path, 0o755)
-    assert as_nobody(lambda: refused(lambda: place_checks.check_folder(places)).id) == "not-root"
-    assert "--become" in as_nobody(lambda: refused(lambda: place_checks.check_folder(places)).fix)
+    assert as_nobody(lambda: refused(lambda: check_folder(places)).id) == "not-root"
+    assert "--become" in as_nobody(lambda: refused(lambda: check_folder(places)).fix)
     os.chmod(places.ssl_folder, 0o700)
-    assert as_nobody(lambda: refused(lambda: place_checks.check_folder(places)).id) == "not-root"
+    assert as_nobody(lambda: refused(lambda: check_folder(places)).id) == "not-root"
 
 
 def test_root_may_not_write(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_arguments: False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert refused(lambda: place_checks.check_folder(places)).id == "directory-not-writable"
+    assert refused(lambda: check_folder(places)).id == "directory-not-writable"
 
 
 def test_no_space(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
