@@ -32,6 +32,7 @@ _SENT_AS_GIVEN = ("log_check", "start_timeout", "stop_timeout", "lock_timeout", 
                   "start_stopped")
 _RETURNED_AS_ANSWERED = ("changed", "action", "recovered", "steps", "downtime", "backup", "log_line")
 _PLACING = ("replaced", "placed")
+_STARTING = ("replaced", "restarted", "started")
 # Findings that come of a comparison with what is on the host.
 _COMPARED = ("key-reused", "older-than-served")
 
@@ -121,10 +122,13 @@ class ActionModule(_base.SesamAction):
 
     def _diff(self, answer: _base.Result, before: _verdict.Seen, after: _verdict.Seen,
               pair: _preflight.WantedChain) -> dict[str, str]:
-        would_place = self._task.check_mode and answer["action"] in _PLACING
-        words = (_report.pair_in_words(pair.chain, "PKCS#8", "0600") if would_place
-                 else _report.on_disk_in_words(after))
-        return _report.difference("HTTPS certificate of rmi", _report.on_disk_in_words(before), words)
+        words = {**_report.on_disk_in_words(after), "served": _report.served_in_words(after.served)}
+        if self._task.check_mode and answer["action"] in _PLACING:
+            words.update(_report.pair_in_words(pair.chain, "PKCS#8", "0600"))
+        if self._task.check_mode and answer["action"] in _STARTING:
+            words["served"] = _report.served_in_words(pair.chain)
+        return _report.difference("HTTPS certificate of rmi", {
+            **_report.on_disk_in_words(before), "served": _report.served_in_words(before.served)}, words)
 
 
 def _pem(pair: _preflight.WantedChain) -> dict[str, t.Any]:

@@ -97,6 +97,12 @@ def on_disk_in_words(seen: Seen) -> dict[str, str]:
     return pair_in_words(seen.on_disk, key.get("form") or key["status"], key.get("mode", ""))
 
 
+def served_in_words(chain: t.Sequence[t.Any]) -> str:
+    """What the port serves, for a diff."""
+    facts = _certificates.facts(chain[0]) if chain else {}
+    return f"{facts['subject']}, SHA-256 {facts['fingerprint_sha256']}" if chain else "nothing"
+
+
 def pair_in_words(chain: t.Sequence[t.Any], key_form: str, key_mode: str) -> dict[str, str]:
     """A pair for a diff."""
     words = {"certificate": "absent"}

@@ -230,7 +230,7 @@ def _not_whole(seen: Seen) -> Found:
 
 def _not_served(seen: Seen) -> Found:
     if seen.is_served:
-        return None
+        return _chain_not_served(seen)
     subject = _certificates.facts(seen.served[0])["subject"]
     if _is_generated(seen):
         return "fallback_generated", (
@@ -244,6 +244,14 @@ def _not_served(seen: Seen) -> Found:
         return "stale_process", (
             f"The pair of {seen.winner.called} is newer than the process, which still serves {subject}.")
     return "unknown_certificate", f"The port serves a certificate that is in no source: {subject}."
+
+
+def _chain_not_served(seen: Seen) -> Found:
+    """Whether the port sends another chain with the same leaf only because the file is newer."""
+    is_other = seen.answer["served"]["chain_seen"] and seen.served != seen.in_force
+    if not is_other or seen.answer["rmi"]["started"] is None or not _is_newer_than_process(seen):
+        return None
+    return "stale_process", f"The chain of {_winner(seen).called} is newer than the process, which sends another one."
 
 
 def _why_generated(seen: Seen) -> str:

@@ -170,11 +170,20 @@ class _Run:
         starts = self._parameters["start_stopped"] or self._should_run
         if not self._is_in_place(seen):
             return "replaced" if is_running or starts else "placed"
-        if is_running and seen["served"]["chain"][:1] != self._chain[:1]:
+        if is_running and self._is_stale(seen):
             return "restarted"
         if not is_running and starts:
             return "started"
         return "permissions" if self._wrong_permissions(seen["disk"]["private_key"]) else "none"
+
+    def _is_stale(self, seen: dict) -> bool:
+        """Whether the port serves another leaf; or another chain, and the file has changed since the start."""
+        is_served, began = seen["served"], seen["rmi"]["started"]
+        if is_served["chain"][:1] != self._chain[:1]:
+            return True
+        first = gather.pair_of(seen, t.cast(dict, lookup.leading(seen["sources"])))
+        is_newer = began is not None and first is not None and first["certificate"]["changed"] > began
+        return is_newer and is_served["chain_seen"] and is_served["chain"] != self._chain
 
     def _is_in_place(self, seen: dict) -> bool:
         """Whether the source that comes first has the wanted pair. One beside the default location has to be as

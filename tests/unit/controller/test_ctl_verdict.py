@@ -296,6 +296,15 @@ def test_another_source_than_the_winner_is_served() -> None:
     assert (found.state, found.repair, found.source) == ("stale_process", "restart", "sm_ini")
 
 
+@pytest.mark.parametrize(("changes", "state"), [
+    ({}, "in_sync"), (NEWER, "stale_process"), ({**NEWER, "rmi.started": None}, "in_sync"),
+    ({**NEWER, "served.chain_seen": False}, "in_sync"), ({**NEWER, "served.chain": PAIR.base64_chain}, "in_sync"),
+])
+def test_the_chain_in_the_file_is_newer(changes: Changes, state: str) -> None:
+    found = judge({"served.chain": PAIR.base64_chain[:1], **changes})
+    assert (found.state, found.repair) == (state, "none" if state == "in_sync" else "restart")
+
+
 def test_what_could_not_be_seen_is_a_finding() -> None:
     found = judge({"unseen": ["the \x1b[31mjournal"]})
     assert [(f.id, f.level, "\x1b" in f.message) for f in found.findings if f.id == "not-seen"] == [

@@ -133,6 +133,17 @@ def test_an_old_process_is_restarted_and_nothing_more(site: t.Any, old: pki.Pair
     assert site.serves(new)
 
 
+def test_a_chain_that_is_newer_than_the_process_is_served_after_a_restart(site: t.Any, new: pki.Pair) -> None:
+    """The leaf is the same: an admin has added the intermediate that was missing."""
+    site.put(pki.Pair(new.certificate, new.key))
+    site.instance.start()
+    assert site.replace(pki.Pair(new.certificate, new.key))["action"] == "none"
+    site.put(new)
+    answer = site.replace(new)
+    assert (answer["action"], answer["after"]["served"]["chain"]) == ("restarted", new.base64_chain)
+    assert site.replace(new)["action"] == "none"
+
+
 @pytest.mark.parametrize("files", ["none", "half", "pkcs1", "mismatch", "garbage"])
 def test_whatever_is_wrong_is_made_right(site: t.Any, old: pki.Pair, new: pki.Pair, files: str) -> None:
     if files != "none":
