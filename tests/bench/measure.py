@@ -6,6 +6,8 @@
     .venv/bin/python tests/bench/measure.py            all figures (needs root and sshd)
     .venv/bin/python tests/bench/measure.py downtime
 
+`audit`: one task with sesam_cert_resolve, and the playbook drift_check, on 20 hosts over SSH, against a playbook with
+`ansible.builtin.ping` alone; wall clock, and the processor time of the controller (ansible-playbook and its children).
 `fleet`: the role with nothing to do on 20 hosts over SSH, against a playbook with `ansible.builtin.ping` alone.
 `selfsigned`: the same with the source selfsigned.
 `conversion`: one key to PKCS#8 in this process, against what the library takes to read it.
@@ -17,7 +19,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -40,8 +44,15 @@ from integration.controller import REPLACE, Controller, Outcome, Variables, loca
 ROUNDS = 5
 HOSTS = 20
 STOP_DELAY, START_DELAY = 1, 2
-PING = '[{"hosts": "all", "gather_facts": false, "tasks": [{"ansible.builtin.ping": {}}]}]'
+FLEET = f"{HOSTS} hosts over SSH, pipelining on, interpreter given, {HOSTS} forks"
 QUIET = {"DUMP_RESULTS": os.devnull, "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s"}
+
+
+class Cost(t.NamedTuple):
+    """What a run took: by the clock, and of the processor on the controller."""
+
+    seconds: float
+    processor: float
 
 
 def compare(what: str, ours: t.Callable[[], float], theirs: t.Callable[[], float], names: tuple[str, str]) -> None:
@@ -85,8 +96,12 @@ def measure_downtime(folder: Path) -> None:
         )
 
 
-def measure_fleet(folder: Path, **variables: t.Any) -> None:
-    """The role with nothing to do against ping; one server answers for every host."""
+@contextlib.contextmanager
+def fleet(folder: Path, **variables: t.Any) -> t.Iterator[t.Callable[[str | Path], Cost]]:
+    """Twenty hosts, whose connections are made; what is given runs a playbook and says what it cost.
+
+    One server answers for every host.
+    """
     pair = Authority().issue()
     server = servers.create(folder / "server", 0, bind="wildcard")
     with server.instance as instance, contextlib.ExitStack() as stack:
@@ -97,20 +112,58 @@ def measure_fleet(folder: Path, **variables: t.Any) -> None:
         common = {**local(), **server.variables(**as_text), "ansible_pipelining": True}
         hosts = {f"host{n}": {**common, **login} for n, login in enumerate(_logins(stack))}
         controller = Controller(folder / "controller")
-        ping = folder / "ping.json"
-        ping.write_text(PING)
 
-        def seconds(playbook: str | Path) -> float:
-            return _succeeded(controller.run(hosts, playbook=playbook, env=QUIET)).seconds
+        def run(playbook: str | Path) -> Cost:
+            before = _processor()
+            seconds = _succeeded(controller.run(hosts, playbook=playbook, env=QUIET)).seconds
+            return Cost(seconds, _processor() - before)
 
-        for playbook in (ping, REPLACE):  # the connections are made before
-            seconds(playbook)
-        compare(
-            f"{HOSTS} hosts over SSH, pipelining on, interpreter given, {HOSTS} forks",
-            lambda: seconds(REPLACE),
-            lambda: seconds(ping),
-            (f"sep.sesam.replace, {variables.get('source', 'provided')}, nothing to do", "ansible.builtin.ping"),
-        )
+        run(_play(folder, "ansible.builtin.ping"))
+        yield run
+
+
+def _processor() -> float:
+    """Processor time of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _play(folder: Path, module: str, **options: t.Any) -> Path:
+    """A playbook with one task."""
+    path = folder / f"{module}.json"
+    path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{module: options}]}]))
+    return path
+
+
+def measure_audit(folder: Path) -> None:
+    """A look at every server against ping."""
+    with fleet(folder) as run:
+        options = {name: f"{{{{ sesam_https_{name} }}}}" for name in ("sesam2000_ini", "port")}
+        plays: dict[str, str | Path] = {
+            "ansible.builtin.ping": _play(folder, "ansible.builtin.ping"),
+            "sesam_cert_resolve, one task": _play(folder, "sep.sesam.sesam_cert_resolve", **options),
+            "sep.sesam.drift_check": "sep.sesam.drift_check",
+        }
+        costs: dict[str, list[Cost]] = {name: [] for name in plays}
+        for _round, (name, play) in itertools.product(range(ROUNDS + 1), plays.items()):
+            costs[name].append(run(play))
+        print(FLEET)
+        ping = costs["ansible.builtin.ping"]
+        for name, spent in costs.items():
+            for part in ("seconds", "processor"):
+                ours, theirs = ([getattr(cost, part) for cost in some[1:]] for some in (spent, ping))
+                ratio = statistics.median(ours) / statistics.median(theirs)
+                print(f"  {name:32} {part:10} median {statistics.median(ours):6.3f} s  ({min(ours):.3f} to "
+                      f"{max(ours):.3f}), {ratio:.3f} x ping")
+
+
+def measure_fleet(folder: Path, **variables: t.Any) -> None:
+    """The role with nothing to do against ping."""
+    with fleet(folder, **variables) as run:
+        run(REPLACE)
+        ping = _play(folder, "ansible.builtin.ping")
+        compare(FLEET, lambda: run(REPLACE).seconds, lambda: run(ping).seconds, (
+            f"sep.sesam.replace, {variables.get('source', 'provided')}, nothing to do", "ansible.builtin.ping"))
 
 
 def measure_selfsigned(folder: Path) -> None:
@@ -168,6 +221,7 @@ def _succeeded(run: Outcome) -> Outcome:
 
 
 MEASURES: dict[str, t.Callable[[Path], None]] = {
+    "audit": measure_audit,
     "conversion": measure_conversion,
     "downtime": measure_downtime,
     "fleet": measure_fleet,
