@@ -152,6 +152,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.module_utils._host.answer import answer
 
+try:
+    from ansible_collections.sep.sesam.plugins.module_utils._host import conversion  # noqa: F401 (sent along)
+except ImportError:
+    pass  # The answer says what the Python of the host lacks.
+
 
 def main():
     # no_log: the host's syslog is no place for options.

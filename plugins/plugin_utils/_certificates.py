@@ -61,19 +61,19 @@ def in_order(
 
     Without a leaf, the first certificate that has signed no other one is taken for it.
     """
-    # Each pair is tried once: of certificates with the same name, only a signature tells which has signed which.
-    has_signed = functools.cache(_has_signed)
+    # Of certificates with the same name, only a signature tells which has signed which.
     left = list(dict.fromkeys(certificates))
     if leaf is None:
-        leaf = next((c for c in left if not any(has_signed(c, other) for other in left if other != c)), left[0])
+        leaf = next((c for c in left if not any(_has_signed(c, other) for other in left if other != c)), left[0])
     chain = [leaf]
     left.remove(leaf)
-    while issuer := next((c for c in left if has_signed(c, chain[-1])), None):
+    while issuer := next((c for c in left if _has_signed(c, chain[-1])), None):
         chain.append(issuer)
         left.remove(issuer)
     return chain, left
 
 
+@functools.lru_cache(maxsize=1024)
 def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
@@ -111,6 +111,7 @@ def weak_hash(certificate: x509.Certificate) -> str:
     return algorithm.name if algorithm is not None and algorithm.name in _WEAK_HASHES else ""
 
 
+@functools.lru_cache(maxsize=1024)
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether a certificate is signed by its own key."""
     return _has_signed(certificate, certificate)

@@ -70,10 +70,10 @@ def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
 
 def facts(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
     """The verdict in brief, as a fact of the host: inventories build groups of it."""
-    told = situation(seen, verdict)
-    served = told["served"]["chain"][0] if seen.served else {}
+    served = _certificates.facts(seen.served[0]) if seen.served else {}
     return {"sesam_https": {
-        **{name: told[name] for name in ("state", "repair", "source", "names", "days_left")},
+        "state": verdict.state, "repair": verdict.repair, "source": verdict.source, "days_left": _days_left(seen),
+        "names": served.get("names", []),
         **{name: served.get(name) for name in ("not_after", "fingerprint_sha256")}}}
 
 

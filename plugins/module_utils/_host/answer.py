@@ -4,12 +4,19 @@
 
 """The door of the host code: a question and its parameters in, plain data out, never a traceback."""
 
+import importlib
 import typing as t
 
 from . import refusal
 
-# The program is also run by hand and as a subprocess: python -m _host resolve < parameters.json
-QUESTIONS = ("resolve", "replace", "convert", "key_files")
+# Question -> the file that answers it, and the function there. A module imports its own file, so that no host gets more
+# than it needs. The program is also run by hand and as a subprocess: python -m _host resolve < parameters.json
+QUESTIONS = {
+    "resolve": ("gather", "gather"),
+    "replace": ("transaction", "replace"),
+    "convert": ("conversion", "convert"),
+    "key_files": ("key_files", "look_or_make"),
+}
 
 
 def answer(question: str, parameters: dict) -> dict:
@@ -47,16 +54,6 @@ def _ask(question: str, parameters: dict) -> dict:
             "python-without-ssl", "The Python that runs on the host cannot do TLS: it has no ssl module.",
             "Set ansible_python_interpreter to the system's own Python.") from None
     # Imported here, not above: they need the ssl module that was just looked for.
-    if question == "resolve":
-        from . import gather
-        seen = gather.gather(parameters)
-    elif question == "replace":
-        from . import transaction
-        seen = transaction.replace(parameters)
-    elif question == "convert":
-        from . import conversion
-        seen = conversion.convert(parameters)
-    else:
-        from . import key_files
-        seen = key_files.look_or_make(parameters)
+    file, function = QUESTIONS[question]
+    seen: dict = getattr(importlib.import_module("." + file, __package__), function)(parameters)
     return dict(seen, refused=seen.get("refused"))
