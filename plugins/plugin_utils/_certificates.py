@@ -111,7 +111,6 @@ def weak_hash(certificate: x509.Certificate) -> str:
     return algorithm.name if algorithm is not None and algorithm.name in _WEAK_HASHES else ""
 
 
-@functools.lru_cache(maxsize=1024)
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether a certificate is signed by its own key."""
     return _has_signed(certificate, certificate)
