@@ -57,7 +57,7 @@ _value:
   type: list
   elements: str
   sample:
-    - "0 of 1 host drift."
+    - "No drift on 1 host."
     - "backup1.example.com: in_sync; backup1.example.com; 312 days left; default_location; none"
 """
 

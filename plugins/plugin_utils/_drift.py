@@ -137,10 +137,10 @@ def _aligned(lines: t.Sequence[t.Sequence[str]]) -> list[str]:
 def _sum(drifting: t.Sequence[str], hosts: int) -> str:
     """How many hosts drift, and their states in the order of precedence."""
     if not drifting:
-        return f"0 of {hosts} {_plural('host', hosts)} drift."
+        return f"No drift on {hosts} {_plural('host', hosts)}."
     found = collections.Counter(drifting)
     states = [f"{found[state]} {state}" for state in (UNREACHABLE, FAILED, *STATES) if state in found]
-    return f"{len(drifting)} of {hosts} {_plural('host', hosts)} drift: {', '.join(states)}."
+    return f"Drift on {len(drifting)} of {hosts} {_plural('host', hosts)}: {', '.join(states)}."
 
 
 def _plural(word: str, number: int) -> str:
