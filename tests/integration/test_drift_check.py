@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from integration.certificates import Authority, Files, Pair
 from integration.controller import Controller, Outcome, Variables, local
 from integration.servers import Server
 from integration.sshd import Sshd
-from workbench import matrix, pythons
+from workbench import matrix, pythons, venvs
 
 DRIFT_CHECK = "sep.sesam.drift_check"
 RESOLVE = "sep.sesam.sesam_cert_resolve"
@@ -75,6 +76,9 @@ def test_in_sync_with_and_without_a_certificate_on_the_controller(
     assert " backup.example; " in run.output
     assert " days left; default_location; none" in run.output
     assert "fatal" not in run.output
+    # What Ansible would print as a warning of each host, the report has.
+    assert any(line.startswith("    warning ") for line in report(run))
+    assert "WARNING" not in run.output
 
 
 @pytest.mark.parametrize("check_mode", [[], ["--check"]], ids=["real", "check"])
@@ -205,6 +209,18 @@ def test_hostile_text_is_shown_and_not_obeyed(
     assert "touch templated" in "\n".join(lines)
     assert not list(tmp_path.rglob("templated"))
     assert "\x1b[2J" not in "\n".join(line for line in run.output.splitlines() if "fatal" in line or line[:4] == "    ")
+
+
+@pytest.mark.parametrize("end", cores())
+@pytest.mark.parametrize("name", ["drift", "drift_report", "drift_states_error"])
+def test_the_filters_are_documented(end: matrix.End, name: str) -> None:
+    program = Path(place_of(end).controller).with_name("ansible-doc")
+    text = subprocess.run([program, "-t", "filter", "--json", f"sep.sesam.{name}"], env=venvs.Venv().environment(),
+                          capture_output=True, text=True, check=True).stdout
+    found = json.loads(text)[f"sep.sesam.{name}"]
+    assert found["doc"]["options"]["_input"]["required"]
+    assert f"sep.sesam.{name}" in found["examples"]
+    assert found["return"]["_value"]["type"]
 
 
 @pytest.mark.parametrize("end", cores())

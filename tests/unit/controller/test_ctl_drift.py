@@ -10,7 +10,8 @@ import typing as t
 import pytest
 from ansible_collections.sep.sesam.plugins.filter import drift as drift_filter
 from ansible_collections.sep.sesam.plugins.filter import drift_report, drift_states_error
-from ansible_collections.sep.sesam.plugins.plugin_utils import _drift
+from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _drift, _report
+from workbench import tree
 
 STATES = _drift.STATES
 UNREACHABLE = {"unreachable": True, "msg": "Failed to connect to the host via ssh: Connection refused"}
@@ -33,7 +34,8 @@ def test_one_host_in_sync() -> None:
 
 def test_a_fleet_is_sorted_and_aligned() -> None:
     results = {
-        "h9": result(), "h10": result("expired", finding("error", "expired", "It ended."), repair="renew", days_left=-3),
+        "h9": result(),
+        "h10": result("expired", finding("error", "expired", "It ended."), repair="renew", days_left=-3),
         "h2": result("in_sync", finding(), days_left=1), "h1": result(), "h3": UNREACHABLE,
         "h4": result("stopped", names=[], days_left=None, source=None, repair="start"), "h5": FAILED,
     }
@@ -161,3 +163,20 @@ def test_the_filters_are_these_functions() -> None:
     assert filters["drift_report"]({"one": result()}, "stopped")[0] == "No drift on 1 host."
     assert "expird" in filters["drift_states_error"]("expird")
     assert set(filters) == {"drift", "drift_report", "drift_states_error"}
+
+
+def test_the_sample_in_the_documentation() -> None:
+    chain = _catalogue.finding("served-chain", "current", "The port sends 1 certificates, the file in place has 2.")
+    refused = "Failed to connect to the host via ssh: ssh: connect to host backup3.example.com port 22: Timeout"
+    generated = "The port serves a certificate that rmi made itself at its start: CN=backup4."
+    in_sync = "The port serves the certificate on disk."
+    lines = _drift.report({
+        "backup1.example.com": result("in_sync", *_report.findings_as_data([chain]), reason=in_sync, days_left=58,
+                                      names=["backup1.example.com"]),
+        "backup2.example.com": result("in_sync", reason=in_sync, days_left=312, names=["backup2.example.com"]),
+        "backup3.example.com": {"unreachable": True, "msg": refused},
+        "backup4.example.com": result("fallback_generated", reason=generated, names=["backup4"], days_left=364,
+                                      source="generated", repair="replace"),
+    })
+    sample = "".join(f"\"{line}\",\n" for line in lines)
+    assert f"```\n{sample}```\n" in (tree.ROOT / "docs" / "drift-check.md").read_text()
