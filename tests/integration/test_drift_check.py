@@ -99,7 +99,9 @@ def test_everything_that_can_be_wrong_at_once(
     assert failed(run) == {"a", "c", "d", "e"}
     text = "\n".join(lines)
     assert "\na: unreachable\n    Failed to connect to the host via ssh: " in text
-    assert "    The certificate on disk is not the wanted one.\n" in text
+    resolved = run.of("resolve", "c")
+    assert resolved
+    assert f"    {resolved.result['reason']}\n" in text
     assert "/no/such/python" in text
     assert "no/such/file" in text
     assert "PRIVATE KEY" not in run.output + run.dump
