@@ -82,7 +82,12 @@ class SesamAction(ActionBase):  # type: ignore[misc]
 
     @staticmethod
     def _show_warnings(result: Result, task_vars: dict[str, t.Any]) -> None:
-        """Let Ansible print what wants somebody's time before long: in a result alone, few would read it."""
+        """Let Ansible print what wants somebody's time before long: in a result alone, few would read it.
+
+        Not twice: the playbook drift_check says by this variable that its report has them.
+        """
+        if task_vars.get("__sesam_https_is_reported"):
+            return
         host = task_vars.get("inventory_hostname", "")
         warned = [_report.in_a_line(finding) for finding in result.get("findings", []) if finding["level"] == "warning"]
         if warned and not result.get("failed"):

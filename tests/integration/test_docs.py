@@ -56,7 +56,7 @@ class Site:
         special = {host: {**server.variables(), **local()} for host, server in self.servers.items()}
         (folder / "special.json").write_text(json.dumps({"sesam": {"hosts": special}}))
 
-    def run(self, command: str) -> str:
+    def run(self, command: str, rc: int = 0) -> str:
         """Run a documented command here; become is left out, since there may be no sudo."""
         program, *words = shlex.split(command)
         done = subprocess.run(
@@ -64,14 +64,15 @@ class Site:
             cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == rc, done.stdout + done.stderr
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        """With the collections of others that the guides show."""
+        """With the collections of others that the guides show, and the configuration where one is shown."""
         env = self.controller.environment()
         path = f"{env['ANSIBLE_COLLECTIONS_PATH']}:{neighbours.folder(venvs.Venv())}"
-        return {**env, "ANSIBLE_COLLECTIONS_PATH": path}
+        own = self.folder / "ansible.cfg"
+        return {**env, "ANSIBLE_COLLECTIONS_PATH": path, **({"ANSIBLE_CONFIG": str(own)} if own.exists() else {})}
 
     def place_modules(self, play: str) -> None:
         """Let the modules of a playbook find the stand-ins, as the role does by its variables."""
@@ -259,8 +260,72 @@ def test_the_guide_to_hashicorp_vault_is_a_playbook(site: Site) -> None:
     site.run("ansible-playbook play.yml --syntax-check")
 
 
+DRIFT = "docs/drift-check.md"
+
+
+@pytest.fixture
+def audited(site: Site) -> Site:
+    """The same with the inventory of the README."""
+    (inventory,) = blocks("README.md")
+    (site.folder / "inventory.yml").write_text(inventory)
+    return site
+
+
+def test_the_drift_check(audited: Site) -> None:
+    """As it is, and for some states alone; then in sync."""
+    plain, chosen, *_others = commands(DRIFT, "ansible-playbook")
+    assert "Drift on 2 of 2 hosts: 2 fallback_generated." in audited.run(plain, rc=2)
+    assert "Drift on 2 of 2 hosts: 2 fallback_generated." in audited.run(chosen, rc=2)
+    assert "No drift on 2 hosts." in audited.run(f"{chosen} -e sesam_drift_states=expired")
+    audited.run(commands("README.md", "ansible-playbook")[1])
+    assert "No drift on 2 hosts." in audited.run(plain)
+    assert "skipping: no hosts matched" in audited.run(f"{plain} -e sesam_hosts=typo")
+
+
+def test_the_drift_check_in_a_pipeline(audited: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job fails where a host drifts, and for a group that is misspelt."""
+    (job,) = yaml.safe_load(blocks(DRIFT)[0]).values()
+    environment = audited.environment()
+    monkeypatch.setattr(audited, "environment", lambda: {**environment, **job["variables"]})
+    (command,) = job["script"]
+    assert "- 'Drift on 2 of 2 hosts" in audited.run(command, rc=2)
+    audited.run(f"{command} -e sesam_hosts=typo", rc=1)
+
+
+def test_the_drift_check_in_a_crontab(audited: Site) -> None:
+    """Silent where no host drifts."""
+    text = (tree.ROOT / DRIFT).read_text()
+    (line,) = re.findall(r"^    (?:\S+ ){5} *(cd .*)$", text, re.MULTILINE)
+    line = line.replace("inventory.yml", "inventory.yml -i special.json -e ansible_become=false")
+    environment = {**audited.environment(), "HOME": str(audited.folder.parent)}
+    (audited.folder.parent / "sesam").symlink_to(audited.folder)
+
+    def mailed() -> str:
+        return subprocess.run(["sh", "-c", line], env=environment, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+    assert "Drift on 2 of 2 hosts" in mailed()
+    audited.run(commands("README.md", "ansible-playbook")[1])
+    assert mailed() == ""
+
+
+def test_groups_by_state(audited: Site) -> None:
+    """The playbook with group_by; and the fact cache, of which the inventory makes groups."""
+    _job, play, plugin = blocks(DRIFT)
+    (audited.folder / "play.yml").write_text(play)
+    audited.place_modules("play.yml")
+    assert audited.run("ansible-playbook play.yml").count('"msg": "replace"') == len(HOSTS)
+    (configuration,) = re.findall(r"```ini\n(.*?)```", (tree.ROOT / DRIFT).read_text(), re.DOTALL)
+    (audited.folder / "ansible.cfg").write_text(configuration)
+    (audited.folder / "states.yml").write_text(plugin)
+    _plain, _chosen, check, replace = commands(DRIFT, "ansible-playbook")
+    audited.run(check, rc=2)
+    audited.run(replace)
+    assert audited.all_serve_what_is_wanted()
+    assert "skipping: no hosts matched" in audited.run(replace)
+
+
 DOCUMENTS = ["README.md", "docs/troubleshooting.md", "docs/how-it-works.md", "docs/sources.md", "docs/findings.md",
-             "roles/sesam_https/README.md"]
+             "docs/drift-check.md", "roles/sesam_https/README.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

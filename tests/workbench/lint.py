@@ -11,7 +11,7 @@ from . import commands, tree, venvs
 
 COLLECTION = "ansible_collections.sep.sesam.plugins"
 # Typed strictly: all that runs on the controller, and with it the host code that it imports.
-TYPED = ("workbench", "standin", f"{COLLECTION}.action", f"{COLLECTION}.plugin_utils")
+TYPED = ("workbench", "standin", f"{COLLECTION}.action", f"{COLLECTION}.filter", f"{COLLECTION}.plugin_utils")
 
 TOOLS: dict[str, list[str]] = {
     "ruff": ["ruff", "check", "."],
