@@ -53,4 +53,6 @@ def brief(text: str, most: int = 300) -> str:
 
 def printable(text: str) -> str:
     """Text from a certificate or a host without control characters, which a terminal would obey."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

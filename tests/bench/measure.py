@@ -33,6 +33,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:1] = [str(TESTS), str(TESTS.parent / ".venv" / "collections")]
 
 import pytest  # noqa: E402
+import standin  # noqa: E402
 from ansible_collections.sep.sesam.plugins.plugin_utils import _contents, _inputs, _keys  # noqa: E402
 from cryptography.hazmat.primitives import serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
@@ -97,11 +98,10 @@ def measure_downtime(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def fleet(folder: Path, **variables: t.Any) -> t.Iterator[t.Callable[[str | Path], Cost]]:
-    """Twenty hosts, whose connections are made; what is given runs a playbook and says what it cost.
-
-    One server answers for every host.
-    """
+def fleet(
+    folder: Path, **variables: t.Any
+) -> t.Iterator[tuple[t.Callable[[str | Path], Cost], standin.Instance]]:
+    """Twenty hosts, whose connections are made: what runs a playbook and says what it cost; the one server of all."""
     pair = Authority().issue()
     server = servers.create(folder / "server", 0, bind="wildcard")
     with server.instance as instance, contextlib.ExitStack() as stack:
@@ -119,7 +119,7 @@ def fleet(folder: Path, **variables: t.Any) -> t.Iterator[t.Callable[[str | Path
             return Cost(seconds, _processor() - before)
 
         run(_play(folder, "ansible.builtin.ping"))
-        yield run
+        yield run, instance
 
 
 def _processor() -> float:
@@ -137,8 +137,8 @@ def _play(folder: Path, module: str, **options: t.Any) -> Path:
 
 def measure_audit(folder: Path) -> None:
     """A look at every server against ping."""
-    with fleet(folder) as run:
-        options = {name: f"{{{{ sesam_https_{name} }}}}" for name in ("sesam2000_ini", "port")}
+    with fleet(folder) as (run, instance):
+        options = {"sesam2000_ini": instance.sesam2000_ini, "port": instance.port}
         plays: dict[str, str | Path] = {
             "ansible.builtin.ping": _play(folder, "ansible.builtin.ping"),
             "sesam_cert_resolve, one task": _play(folder, "sep.sesam.sesam_cert_resolve", **options),
@@ -159,7 +159,7 @@ def measure_audit(folder: Path) -> None:
 
 def measure_fleet(folder: Path, **variables: t.Any) -> None:
     """The role with nothing to do against ping."""
-    with fleet(folder, **variables) as run:
+    with fleet(folder, **variables) as (run, _instance):
         run(REPLACE)
         ping = _play(folder, "ansible.builtin.ping")
         compare(FLEET, lambda: run(REPLACE).seconds, lambda: run(ping).seconds, (
