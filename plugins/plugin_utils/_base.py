@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import importlib.metadata
 import os
 import re
 import sys
@@ -29,12 +28,20 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import (
 )
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
 
+try:
+    from cryptography import __version__ as _FOUND
+except ImportError:
+    _FOUND = "none"
+
 # The oldest version of cryptography that the collection is made for.
 CRYPTOGRAPHY = 45
 
 # The least that makes sense for an option that is a number.
 _LEAST = {"port": 1, "start_timeout": 1, "stop_timeout": 1, "lock_timeout": 0, "keep_backups": 0, "expiring_days": 0,
           "days": 1}
+
+# A name of two labels or more that is no IPv4 address.
+_DNS_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 Options = dict[str, t.Any]
 Result = dict[str, t.Any]
@@ -250,16 +257,12 @@ class SesamAction(ActionBase):  # type: ignore[misc]
 
 def _guessed(host: str) -> list[str]:
     """The name of a host in the inventory, if it looks like one by which clients call it."""
-    return [host] if re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", host) else []
+    return [host] if _DNS_NAME.fullmatch(host) else []
 
 
 def _require_cryptography() -> None:
     """Say in one line what is missing on the controller."""
-    try:
-        found = importlib.metadata.version("cryptography")
-    except importlib.metadata.PackageNotFoundError:
-        found = "none"
-    if found == "none" or int(found.partition(".")[0]) < CRYPTOGRAPHY:
+    if _FOUND == "none" or int(_FOUND.partition(".")[0]) < CRYPTOGRAPHY:
         raise AnsibleActionFail(
-            f"cryptography {CRYPTOGRAPHY} or later is needed on the controller, found: {found}. "
+            f"cryptography {CRYPTOGRAPHY} or later is needed on the controller, found: {_FOUND}. "
             f"Install it for the Python that runs Ansible: {sys.executable} -m pip install --upgrade cryptography")

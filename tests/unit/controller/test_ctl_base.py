@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import types
 import typing as t
 from pathlib import Path
@@ -242,12 +241,7 @@ def test_a_connection_without_pipelining_is_left_alone(act: t.Any) -> None:
 
 @pytest.mark.parametrize("found", [None, "44.9.9", "3.4.8"])
 def test_cryptography_is_missing_or_too_old(act: t.Any, monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
-    def version(name: str) -> str:
-        if found is None:
-            raise importlib.metadata.PackageNotFoundError(name)
-        return found
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(_base, "_FOUND", found or "none")
     with pytest.raises(AnsibleActionFail) as raised:
         act(sesam_cert_resolve).run()
     assert f"cryptography {_base.CRYPTOGRAPHY} or later is needed" in str(raised.value)
