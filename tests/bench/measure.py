@@ -45,7 +45,7 @@ ROUNDS = 5
 HOSTS = 20
 STOP_DELAY, START_DELAY = 1, 2
 FLEET = f"{HOSTS} hosts over SSH, pipelining on, interpreter given, {HOSTS} forks"
-QUIET = {"ANSIBLE_CALLBACKS_ENABLED": "", "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s"}
+QUIET = {"ANSIBLE_CALLBACKS_ENABLED": "none", "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s"}
 
 
 class Cost(t.NamedTuple):
