@@ -13,10 +13,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import os
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.module_utils._host import layout
 from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _certificates, _inputs, _preflight
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, brief, printable
 
@@ -33,10 +31,11 @@ _SUBJECT, _REASON = 60, 160
 
 @dataclasses.dataclass(frozen=True)
 class Backup:
-    """One backup. C(reason): why it cannot be restored, empty if it can."""
+    """One backup. C(private_key): the path of its key on the host; C(reason): why it cannot be restored, or nothing."""
 
     name: str
     path: str
+    private_key: str
     made: str
     by: str
     run: str
@@ -56,14 +55,9 @@ class Backup:
             reason = reason or f"its certificate cannot be read ({printable(str(exc))})"
         if len(chain) < len(listed["chain"]):
             reason = reason or "a certificate in it cannot be read"
-        return cls(listed["name"], listed["path"], _in_utc(listed["made"]), printable(listed["by"]),
-                   printable(listed["run"]), chain, facts, reason,
+        return cls(listed["name"], listed["path"], listed["private_key"], _in_utc(listed["made"]),
+                   printable(listed["by"]), printable(listed["run"]), chain, facts, reason,
                    bool(chain) and seen.answer["disk"]["works"] and chain == seen.on_disk)
-
-    @property
-    def private_key(self) -> str:
-        """Where on the host its key is."""
-        return os.path.join(self.path, layout.PRIVATE_KEY_NAME)
 
     def wanted(self) -> _preflight.WantedChain:
         """Its certificates as those that shall be in place."""

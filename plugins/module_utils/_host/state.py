@@ -143,9 +143,9 @@ class State:
     def backups(self) -> t.Optional[t.List[dict]]:
         """The backups as plain data, newest first, at most 50; C(None) where there is no right to look.
 
-        C(name), C(path), C(made) (seconds since the epoch), C(by) and C(run) (empty where its facts are damaged),
-        C(chain) (base64 of DER), C(works) and C(reason): whether its pair is whole and loads, and why not. Whatever
-        lies there is listed, and nothing of it is followed.
+        C(name), C(path), C(private_key) (the path of its key), C(made) (seconds since the epoch), C(by) and C(run)
+        (empty where its facts are damaged), C(chain) (base64 of DER), C(works) and C(reason): whether its pair is whole
+        and loads, and why not. Whatever lies there is listed, and nothing of it is followed.
         """
         try:
             names = os.listdir(self._at(_BACKUPS))
@@ -157,8 +157,9 @@ class State:
 
     def _listed(self, name: str, status: os.stat_result) -> dict:
         path = self._at(os.path.join(_BACKUPS, _shown(name)))
-        listed = {"name": _shown(name), "path": path, "made": _made(name, status), "by": "", "run": "",
-                  "chain": [], "works": False, "reason": _why_no_backup(name, status)}
+        listed = {"name": _shown(name), "path": path,
+                  "private_key": os.path.join(path, pair_files.PRIVATE_KEY), "made": _made(name, status),
+                  "by": "", "run": "", "chain": [], "works": False, "reason": _why_no_backup(name, status)}
         if listed["reason"]:
             return listed
         run = _run_noted_in(os.path.join(path, _FACTS))
