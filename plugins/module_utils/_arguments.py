@@ -87,8 +87,7 @@ REPLACE_RULES: Rules = {
     "required_if": [["remote_src", True, ["certificate", "private_key"]]],
 }
 # AnsibleModule does not know what a flag excludes: one that is false is there too.
-REPLACE_FLAGS: Flags = {"pending": ["private_key", "pkcs12", "remote_src", "backup"],
-                        "remote_src": ["pkcs12", "backup"]}
+REPLACE_FLAGS: Flags = {"pending": ["private_key", "pkcs12", "remote_src", "backup"], "remote_src": ["pkcs12"]}
 
 CONVERT: Arguments = dict(
     _PAIR,

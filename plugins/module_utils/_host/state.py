@@ -148,12 +148,15 @@ class State:
         and loads, and why not. Whatever lies there is listed, and nothing of it is followed.
         """
         try:
-            names = os.listdir(self._at(_BACKUPS))
+            found = self._newest_first()
         except OSError as exc:
             return None if files.unreadable(exc).status == "no_permission" else []
-        found = [(_status(self._at(os.path.join(_BACKUPS, name))), name) for name in names]
-        newest = sorted(found, key=lambda one: (_made(one[1], one[0]), one[0].st_mtime_ns, one[1]), reverse=True)
-        return [self._listed(name, status) for status, name in newest[:_MOST_LISTED]]
+        return [self._listed(name, status) for name, status in found[:_MOST_LISTED]]
+
+    def _newest_first(self) -> t.List[t.Tuple[str, os.stat_result]]:
+        """All that lies there; within one second, which is as much as a name tells, by the time of the folder."""
+        found = [(name, _status(self._at(os.path.join(_BACKUPS, name)))) for name in os.listdir(self._at(_BACKUPS))]
+        return sorted(found, key=lambda one: (_made(*one), one[1].st_mtime_ns, one[0]), reverse=True)
 
     def _listed(self, name: str, status: os.stat_result) -> dict:
         path = self._at(os.path.join(_BACKUPS, _shown(name)))
@@ -172,12 +175,12 @@ class State:
         return dict(listed, chain=pair["certificate"]["chain"], works=pair["works"], reason=pair["reason"])
 
     def prune(self, keep: int, spared: t.Optional[str]) -> None:
-        """Remove all backups but the newest ones.
+        """Remove all backups but the newest ones. One that got another name from somebody is kept, and not counted.
 
         :param spared: counts as the newest, whatever a clock that was set back says.
         """
         try:
-            names = sorted(os.listdir(self._at(_BACKUPS)))
+            names = [name for name, _status in reversed(self._newest_first()) if _time_in(name) is not None]
         except FileNotFoundError:
             return
         names.sort(key=lambda name: self._at(os.path.join(_BACKUPS, name)) == spared)
@@ -286,10 +289,16 @@ def _status(path: str) -> os.stat_result:
 
 def _made(name: str, status: os.stat_result) -> float:
     """When a backup was made: its name says it, unless somebody has given it another one."""
+    moment = _time_in(name)
+    return status.st_mtime if moment is None else moment
+
+
+def _time_in(name: str) -> t.Optional[float]:
+    """The time in the name of a backup; C(None) where the name is another one."""
     try:
         return float(calendar.timegm(time.strptime(name[:16], "%Y%m%dT%H%M%SZ")))
     except ValueError:
-        return status.st_mtime
+        return None
 
 
 def _why_no_backup(name: str, status: os.stat_result) -> str:

@@ -228,6 +228,19 @@ def test_newest_first(kept: state.State, folder: Path) -> None:
     assert [one["name"] for one in kept.backups() or []] == names[::-1]
 
 
+def test_backups_get_fewer_in_the_same_order(kept: state.State, folder: Path) -> None:
+    """Within a second too; one that somebody has named stays, and takes no place away from another one."""
+    order = ["20261123T180000Z-ffffffff", "20261123T180000Z-aaaaaaaa", NAME, "mine"]
+    for number, name in enumerate(order):
+        if name != NAME:
+            shutil.copytree(folder, folder.with_name(name))
+        os.utime(folder.with_name(name), (number, number))
+    kept.prune(2, None)
+    assert sorted(os.listdir(folder.parent)) == sorted(order[1:])
+    kept.prune(0, None)
+    assert os.listdir(folder.parent) == ["mine"]
+
+
 def test_the_list_has_an_end(kept: state.State, folder: Path) -> None:
     for number in range(300):
         folder.with_name(f"20200101T000000Z-{number:08}").mkdir()
