@@ -357,9 +357,7 @@ def test_the_guide_to_a_rollback(site: Site) -> None:
 
 
 DOCUMENTS = ["README.md", "docs/troubleshooting.md", "docs/how-it-works.md", "docs/sources.md", "docs/findings.md",
-             "docs/rollback.md",
-             "docs/drift-check.md",
-             "roles/sesam_https/README.md"]
+             "docs/rollback.md", "docs/drift-check.md", "roles/sesam_https/README.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
