@@ -16,6 +16,7 @@ import uuid
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import (
     _answers,
+    _backups,
     _base,
     _catalogue,
     _certificates,
@@ -47,14 +48,24 @@ class ActionModule(_base.SesamAction):
     def answer(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         """One call on the host, which carries the pair and does the whole transaction."""
         policy = self.policy(options, task_vars)
-        pair = self._pair(options, task_vars).checked(policy)
-        self._compare_first(pair, policy, task_vars)
+        choice = self._choice(options, task_vars)
+        with _backups.explained(choice):
+            pair = (choice.backup.wanted() if choice else self._pair(options, task_vars)).checked(policy)
+        if not choice:
+            self._compare_first(pair, policy, task_vars)
         with self.pipelining():
             if isinstance(pair, _preflight.WantedPair):
                 self.refuse_to_expose_a_key(options)
-            answer = self.ask_host(task_vars, order=_order(pair, policy, _key_on_host(options)), **_pem(pair),
+            answer = self.ask_host(task_vars, order=_order(pair, policy, _key_on_host(options, choice)), **_pem(pair),
                                    **{name: options[name] for name in _SENT_AS_GIVEN})
-        return self._result(answer, pair, policy)
+        return self._result(answer, pair, policy, choice)
+
+    def _choice(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _backups.Choice | None:
+        """The backup that is to be restored, chosen from what the host has; one call more, which changes nothing."""
+        if options["backup"] is None:
+            return None
+        answer = self.ask_host_or_refuse(task_vars, "sesam_cert_resolve", backups=True)
+        return _backups.choose(options["backup"], _verdict.Seen.of(answer))
 
     def _pair(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _preflight.WantedChain:
         """The pair, or its certificates alone where the host has the key."""
@@ -95,7 +106,8 @@ class ActionModule(_base.SesamAction):
         if _findings.errors(findings):
             raise Refused(*findings)
 
-    def _result(self, answer: _base.Result, pair: _preflight.WantedChain, policy: _preflight.Policy) -> _base.Result:
+    def _result(self, answer: _base.Result, pair: _preflight.WantedChain, policy: _preflight.Policy,
+                choice: _backups.Choice | None) -> _base.Result:
         if "after" not in answer:
             raise Refused(Finding(**answer["refused"]))
         wanted = _verdict.Wanted(_certificates.fingerprint(pair.leaf), pair.chain)
@@ -103,8 +115,12 @@ class ActionModule(_base.SesamAction):
         verdict = _verdict.judge(after, wanted, policy)
         result = {name: answer[name] for name in _RETURNED_AS_ANSWERED}
         refused = [_with_both_names(Finding(**answer["refused"]), pair, before)] if answer["refused"] else []
+        if choice:
+            refused, result["restored"] = choice.explain(refused), choice.backup.name
         of_the_host = [Finding(**finding) for finding in answer["findings"]]
-        noticed = [*refused, *pair.findings, *policy.weighed([*of_the_host, *_comparison(pair, before)])]
+        # To go back to an older certificate, and to a former key, is what was asked for.
+        compared = [] if choice else _comparison(pair, before)
+        noticed = [*refused, *pair.findings, *policy.weighed([*of_the_host, *compared])]
         result.update(state=verdict.state, repair=verdict.repair, ansible_facts=_report.facts(after, verdict),
                       findings=_report.findings_as_data([*noticed, *verdict.findings]))
         if self._task.diff:
@@ -148,7 +164,9 @@ def _order(pair: _preflight.WantedChain, policy: _preflight.Policy, key_on_host:
     }
 
 
-def _key_on_host(options: _base.Options) -> str | None:
+def _key_on_host(options: _base.Options, choice: _backups.Choice | None) -> str | None:
+    if choice:
+        return choice.backup.private_key
     if options["pending"]:
         return "pending"
     return t.cast(str, options["private_key"]) if options["remote_src"] else None

@@ -39,7 +39,8 @@ class ActionModule(_base.SesamAction):
         policy = self.policy(options, task_vars)
         fingerprint = _FINGERPRINT.fullmatch(options["wanted"] or "")
         find_wanted = self._finder(options) if options["wanted"] is not None and not fingerprint else None
-        answer = self.ask_host_or_refuse(task_vars)
+        asked: dict[str, t.Any] = {"backups": True} if options["backups"] else {}
+        answer = self.ask_host_or_refuse(task_vars, **asked)
         seen = _verdict.Seen.of(answer)
         found = find_wanted(seen) if find_wanted else None
         wanted = _verdict.Wanted(fingerprint.group(1).replace(":", "").lower()) if fingerprint else None

@@ -61,6 +61,7 @@ RESOLVE: Arguments = dict(
     wanted={"type": "str", "no_log": True},
     chain=_PAIR["chain"],
     passphrase=_PAIR["passphrase"],
+    backups={"type": "bool", "default": False},
     **_CHECKS,
 )
 
@@ -68,6 +69,7 @@ REPLACE: Arguments = dict(
     INSTALLATION,
     pending={"type": "bool", "default": False},
     remote_src={"type": "bool", "default": False},
+    backup={"type": "str"},
     log_check={"type": "str", "default": "required", "choices": ["required", "warn", "off"]},
     start_timeout={"type": "int", "default": 120},
     stop_timeout={"type": "int", "default": 120},
@@ -79,12 +81,13 @@ REPLACE: Arguments = dict(
     **_PAIR, **_CHECKS, **_EXPOSURE,
 )
 REPLACE_RULES: Rules = {
-    "required_one_of": [["certificate", "pkcs12"]],
-    "mutually_exclusive": [["certificate", "pkcs12"], ["private_key", "pkcs12"]],
+    "required_one_of": [["certificate", "pkcs12", "backup"]],
+    "mutually_exclusive": [["certificate", "pkcs12"], ["private_key", "pkcs12"],
+                           *(["backup", name] for name in _PAIR)],
     "required_if": [["remote_src", True, ["certificate", "private_key"]]],
 }
 # AnsibleModule does not know what a flag excludes: one that is false is there too.
-REPLACE_FLAGS: Flags = {"pending": ["private_key", "pkcs12", "remote_src"], "remote_src": ["pkcs12"]}
+REPLACE_FLAGS: Flags = {"pending": ["private_key", "pkcs12", "remote_src", "backup"], "remote_src": ["pkcs12"]}
 
 CONVERT: Arguments = dict(
     _PAIR,

@@ -23,7 +23,7 @@ description:
     start does no harm. The host finishes what it has begun.
   - The pair may come in any container, PEM, DER, PKCS#12 or PKCS#7, its key in any form, with or without a passphrase.
     It is converted on the controller to unencrypted PKCS#8, the only form that the server reads, and proved to be the
-    same key. Or the key is on the host already; then it stays there (O(pending), O(remote_src)).
+    same key. Or the key is on the host already; then it stays there (O(pending), O(remote_src), O(backup)).
   - What cannot end well is refused before C(rmi) is touched, with all of its reasons. A key that does not belong, a
     certificate for other names, expired, of a CA, without a SAN, with a weak key or signature, and more; see
     C(docs/findings.md) of the collection.
@@ -35,7 +35,7 @@ options:
       - The path of a file on the controller, or its content; binary content is given as base64.
       - A file is found like those of M(ansible.builtin.copy), else relative to where the command is run. It may be
         encrypted with Ansible Vault.
-      - One of O(certificate) and O(pkcs12) is required.
+      - One of O(certificate), O(pkcs12) and O(backup) is required.
     type: str
   private_key:
     description:
@@ -67,6 +67,17 @@ options:
         certificate may be content, too. The key has to be unencrypted PKCS#8, PKCS#1 or SEC1.
     type: bool
     default: false
+  backup:
+    description:
+      - Restore a pair that was replaced on this host. V(latest), or the name of a backup, which is the last part of
+        RV(backup) of an earlier result; M(sep.sesam.sesam_cert_resolve) lists all with its option
+        O(sep.sesam.sesam_cert_resolve#module:backups).
+      - V(latest) is the newest one that can be restored and is not the pair in place.
+      - The certificate is checked like every other one, except that it may end before the one in place and have a
+        former key. One that has ended is refused, unless O(levels) says otherwise. The private key stays on the host.
+      - What is replaced becomes a backup too, so that the next V(latest) goes forth again.
+      - Costs one more call on the host, which changes nothing.
+    type: str
   log_check:
     description:
       - What to do when the log of this start does not name the certificate in place within ten seconds.
@@ -159,6 +170,10 @@ EXAMPLES = r"""
     certificate: /etc/letsencrypt/live/backup.example.com/fullchain.pem
     private_key: /etc/letsencrypt/live/backup.example.com/privkey.pem
     remote_src: true
+
+- name: Go back to the pair that was replaced last
+  sep.sesam.sesam_cert_replace:
+    backup: latest
 """
 
 RETURN = r"""
@@ -219,6 +234,11 @@ backup:
   returned: when the host was asked
   type: str
   sample: /var/opt/sesam/var/ini/.sep-sesam/backups/20261123T180000Z-1f0e3dad
+restored:
+  description: The name of the backup that was restored, or in check mode would be.
+  returned: when O(backup) is given and the host was asked
+  type: str
+  sample: 20261123T180000Z-1f0e3dad
 log_line:
   description: The line in which the server named the certificate at this start.
   returned: when it was found

@@ -41,6 +41,12 @@ options:
     description:
       - The passphrase of O(wanted), if that is a PKCS#12. It never leaves the controller.
     type: str
+  backups:
+    description:
+      - List the pairs that were replaced on this host, too; see the return value RV(backups).
+      - Each of them is read and proved, which takes the host 1 ms.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - sep.sesam.checks
   - sep.sesam.installation
@@ -67,6 +73,11 @@ EXAMPLES = r"""
     wanted: files/backup.example.com.crt
   register: sesam
   failed_when: sesam.state != 'in_sync'
+
+- name: List the backups
+  sep.sesam.sesam_cert_resolve:
+    backups: true
+  register: sesam
 """
 
 RETURN = r"""
@@ -290,6 +301,47 @@ pending:
     - C(subject), C(names), C(public_key), C(public_key_sha256) and C(signature_valid).
   returned: when SEP sesam is installed
   type: dict
+backups:
+  description:
+    - The pairs that were replaced, newest first, at most 50; V(null) when there is no permission to look.
+    - One of them is restored by O(sep.sesam.sesam_cert_replace#module:backup) or the playbook C(sep.sesam.rollback).
+  returned: when O(backups) is true and SEP sesam is installed
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+    path:
+      description: Its folder on the host.
+      type: str
+    made:
+      description: When the pair was replaced.
+      type: str
+    by:
+      description: Who replaced it, empty if that is not known.
+      type: str
+    run:
+      description: The run that replaced it, empty if that is not known.
+      type: str
+    certificate:
+      description: The facts of its certificate, V(null) if it has none that can be read.
+      type: dict
+    usable:
+      description: Whether its pair is whole and loads, so that it can be restored.
+      type: bool
+    reason:
+      description: Why it cannot be restored.
+      type: str
+    in_place:
+      description: Whether this certificate, with its chain, is in place and works there.
+      type: bool
+    latest:
+      description: Whether it is the one that V(latest) restores, the newest that is usable and not in place.
+      type: bool
+    summary:
+      description: All this in a line.
+      type: str
 wanted:
   description:
     - The wanted certificate, V(null) if the folder O(wanted) has none for this host.

@@ -13,7 +13,7 @@ import dataclasses
 import math
 import typing as t
 
-from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates, _requests
+from ansible_collections.sep.sesam.plugins.plugin_utils import _backups, _certificates, _requests
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, printable
 from ansible_collections.sep.sesam.plugins.plugin_utils._verdict import Seen, Verdict
 
@@ -65,6 +65,7 @@ def situation(seen: Seen, verdict: Verdict) -> dict[str, t.Any]:
         served=dict(served, reason=printable(served["reason"]), chain=[_certificates.facts(c) for c in seen.served]),
         log=log,
         pending=_requests.csr_facts(_requests.csr_der(seen.request)) if seen.request else None,
+        **({"backups": _backups.as_data(seen)} if "backups" in answer else {}),
     )
 
 

@@ -47,6 +47,7 @@ class Site:
     def __init__(self, folder: Path, controller: Controller, make_server: MakeServer, authority: Authority) -> None:
         self.folder = folder
         self.controller = controller
+        self.authority = authority
         self.servers = {host: make_server() for host in HOSTS}
         self.wanted: dict[str, Pair] = {host: authority.issue(host) for host in HOSTS}
         (folder / "certificates").mkdir()
@@ -324,8 +325,39 @@ def test_groups_by_state(audited: Site) -> None:
     assert "skipping: no hosts matched" in audited.run(replace)
 
 
+# Back to the former certificate
+
+
+def test_the_guide_to_a_rollback(site: Site) -> None:
+    """Every command as it stands there, and the playbook: back by the last, by a name, forth again."""
+    (inventory,) = blocks("README.md")
+    (site.folder / "inventory.yml").write_text(inventory)
+    (play,) = blocks("docs/rollback.md")
+    (site.folder / "play.yml").write_text(play)
+    check, last, by_name = commands("docs/rollback.md", "ansible-playbook")
+    (verify,) = commands("docs/rollback.md", "openssl")
+    server, new = site.servers[HOSTS[0]], site.wanted[HOSTS[0]]
+    old = site.authority.issue(HOSTS[0])
+    server.put(old)
+    server.instance.stop()
+    server.instance.start()
+    site.run(f"{commands('README.md', 'ansible-playbook')[1]} --limit {HOSTS[0]}")
+    (backup,) = (server.state_folder / "backups").iterdir()
+    assert f"-> {backup.name} (CN={HOSTS[0]}, until " in site.run(check)
+    assert server.served() == new.fingerprint
+    site.run(last)
+    assert server.served() == old.fingerprint
+    address = f"{server.instance.address}:{server.instance.port}"
+    seen = subprocess.run(verify.replace(f"{HOSTS[0]}:11401", address), shell=True, check=True, capture_output=True)
+    assert old.fingerprint in seen.stdout.decode().replace(":", "").lower()
+    site.run(f"ansible-playbook play.yml --limit {HOSTS[0]}")
+    assert server.served() == new.fingerprint
+    site.run(by_name.replace("NAME", backup.name))
+    assert server.served() == old.fingerprint
+
+
 DOCUMENTS = ["README.md", "docs/troubleshooting.md", "docs/how-it-works.md", "docs/sources.md", "docs/findings.md",
-             "docs/drift-check.md", "roles/sesam_https/README.md"]
+             "docs/rollback.md", "docs/drift-check.md", "roles/sesam_https/README.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -164,7 +164,8 @@ def test_the_role_passes_every_option(tasks: str, name: str) -> None:
 
 
 # What the role passes in these depends on where the pair comes from.
-BY_SOURCE = {"chain", "wanted", "certificate", "private_key", "pkcs12", "pending", "remote_src"}
+BY_SOURCE = {"chain", "wanted", "certificate", "private_key", "pkcs12", "passphrase", "pending", "remote_src", "backup",
+             "backups"}
 
 
 def check_passed(name: str, option: str, value: str) -> None:
