@@ -13,6 +13,8 @@ import os
 import stat
 import typing as t
 
+from . import refusal
+
 
 class Unreadable(Exception):
     """The file could not be read. C(status) is C(absent), C(not_regular), C(too_large) or C(no_permission)."""
@@ -134,3 +136,21 @@ def remove(name: str, dir_fd: t.Optional[int] = None) -> None:
         os.unlink(name, dir_fd=dir_fd)
     except FileNotFoundError:
         pass
+
+
+def make_private_folder(path: str) -> None:
+    """Make a folder that is ours alone, if it is not there.
+
+    :raises refusal.Refused: what is there is not.
+    """
+    try:
+        os.mkdir(path, 0o700)
+        sync_folder(os.path.dirname(path))
+    except FileExistsError:
+        pass
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise refusal.Refused(
+            "state-folder-unsafe", "%s is not a folder of our own alone: it is %s, uid %d, mode %04o." % (
+                path, kind(status.st_mode), status.st_uid, stat.S_IMODE(status.st_mode)),
+            "Look who made it, then move it away; it is made anew with mode 0700.")

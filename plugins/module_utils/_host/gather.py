@@ -75,7 +75,7 @@ def look(places: layout.Layout, parameters: dict) -> dict:
         "journal": journal,
         "journal_damage": damage,
         "pending": kept.pending(),
-        **({"backups": kept.backups()} if parameters.get("backups") else {}),
+        **({"backups": kept.backups.listed()} if parameters.get("backups") else {}),
         "clock": time.time(),
         "uid": os.geteuid(),
         "unseen": _unseen(rmi, is_served, kept, sources),

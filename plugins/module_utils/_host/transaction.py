@@ -151,7 +151,7 @@ class _Run:
     def _end(self) -> None:
         """The way back is not needed any more; the backups of former ones get fewer."""
         self._kept.clear_journal()
-        self._kept.prune(self._parameters["keep_backups"], spared=self._answer["backup"])
+        self._kept.backups.prune(self._parameters["keep_backups"], spared=self._answer["backup"])
         if self._answer["backup"] and not os.path.isdir(self._answer["backup"]):
             self._answer["backup"] = None  # keep_backups is 0
 
@@ -298,7 +298,7 @@ class _Run:
     def _journal(self, seen: dict, old: pair_files.Copies, places_files: bool) -> way_back.Journal:
         """Write down the way back, the old pair as a backup first."""
         if places_files:
-            self._answer["backup"] = self._kept.back_up(old, self._parameters["run"], {"seen": seen["disk"]})
+            self._answer["backup"] = self._kept.backups.keep(old, self._parameters["run"], {"seen": seen["disk"]})
         on_disk = way_back.fingerprints(seen["disk"]["certificate"].get("chain"))
         is_served = way_back.fingerprints(seen["served"]["chain"])
         return way_back.Journal(

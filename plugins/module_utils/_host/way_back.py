@@ -110,7 +110,7 @@ class WayBack:
         if not journal.places_files:
             return None
         try:
-            old = self._kept.backup(journal.backup)
+            old = self._kept.backups.pair_in(journal.backup)
             if folder.copies() == old:
                 return None
             folder.make()
@@ -122,7 +122,7 @@ class WayBack:
 
     def _is_as_before(self, journal: Journal, folder: pair_files.Folder, rmi: gather.Rmi) -> bool:
         try:
-            is_restored = not journal.places_files or folder.copies() == self._kept.backup(journal.backup)
+            is_restored = not journal.places_files or folder.copies() == self._kept.backups.pair_in(journal.backup)
         except Exception:  # pylint: disable=broad-except
             return False
         return is_restored and (not journal.was_running or journal.is_right(rmi.rest_port.look().leaf))

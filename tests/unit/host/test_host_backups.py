@@ -39,11 +39,11 @@ def folder(kept: state.State, new: pki.Pair) -> Path:
 def keep(kept: state.State, pair: pki.Pair) -> Path:
     copies = {pair_files.CERTIFICATE: pair_files.Copy(pair.pem, 0o644, (0, 0)),
               pair_files.PRIVATE_KEY: pair_files.Copy(pair.key_pem, 0o600, (0, 0))}
-    return Path(kept.back_up(copies, RUN, {"seen": {}}) or "")
+    return Path(kept.backups.keep(copies, RUN, {"seen": {}}) or "")
 
 
 def listed(kept: state.State) -> dict[str, t.Any]:
-    found = kept.backups()
+    found = kept.backups.listed()
     assert found is not None
     (one,) = found
     assert json.loads(json.dumps(one).encode("utf-8")) == one
@@ -69,7 +69,7 @@ def test_no_key_is_told(kept: state.State, folder: Path, new: pki.Pair) -> None:
 ])
 def test_there_are_none(kept: state.State, make: t.Callable[[Path], None]) -> None:
     make(Path(kept.path) / "backups")
-    assert kept.backups() == []
+    assert kept.backups.listed() == []
 
 
 def test_where_nobody_may_look(kept: state.State, folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_where_nobody_may_look(kept: state.State, folder: Path) -> None:
     child = os.fork()
     if child == 0:
         os.seteuid(65534)
-        os._exit(0 if kept.backups() is None else 1)
+        os._exit(0 if kept.backups.listed() is None else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 
@@ -225,7 +225,7 @@ def test_newest_first(kept: state.State, folder: Path) -> None:
         if name != NAME:
             shutil.copytree(folder, folder.with_name(name))
         os.utime(folder.with_name(name), (number, number))
-    assert [one["name"] for one in kept.backups() or []] == names[::-1]
+    assert [one["name"] for one in kept.backups.listed() or []] == names[::-1]
 
 
 def test_backups_get_fewer_in_the_same_order(kept: state.State, folder: Path) -> None:
@@ -235,16 +235,16 @@ def test_backups_get_fewer_in_the_same_order(kept: state.State, folder: Path) ->
         if name != NAME:
             shutil.copytree(folder, folder.with_name(name))
         os.utime(folder.with_name(name), (number, number))
-    kept.prune(2, None)
+    kept.backups.prune(2, None)
     assert sorted(os.listdir(folder.parent)) == sorted(order[1:])
-    kept.prune(0, None)
+    kept.backups.prune(0, None)
     assert os.listdir(folder.parent) == ["mine"]
 
 
 def test_the_list_has_an_end(kept: state.State, folder: Path) -> None:
     for number in range(300):
         folder.with_name(f"20200101T000000Z-{number:08}").mkdir()
-    found = kept.backups() or []
+    found = kept.backups.listed() or []
     assert (len(found), found[0]["name"]) == (50, NAME)
 
 
@@ -253,7 +253,7 @@ def test_nothing_is_changed_by_a_look(kept: state.State, folder: Path) -> None:
         return {str(p): (p.lstat().st_mtime_ns, p.lstat().st_ctime_ns) for p in Path(kept.path).rglob("*")}
 
     before = tree()
-    kept.backups()
+    kept.backups.listed()
     assert tree() == before
 
 

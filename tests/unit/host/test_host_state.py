@@ -121,7 +121,7 @@ def test_everything_is_private(kept: state.State, new: pki.Pair) -> None:
         kept.lock(RUN, 0, 0)
         kept.write_journal({"a": 1})
         kept.keep_result("x", {})
-        kept.back_up(copies(new), RUN, {})
+        kept.backups.keep(copies(new), RUN, {})
         kept.unlock()
     finally:
         os.umask(before)
@@ -222,10 +222,10 @@ def test_result(kept: state.State) -> None:
 
 def test_backup_and_back(kept: state.State, new: pki.Pair) -> None:
     kept.lock(RUN, 0, 0)
-    path = kept.back_up(copies(new), RUN, {"seen": "this"})
+    path = kept.backups.keep(copies(new), RUN, {"seen": "this"})
     assert path is not None
     assert path.endswith(RUN["id"][:8])
-    assert kept.backup(path) == copies(new)
+    assert kept.backups.pair_in(path) == copies(new)
     facts = json.loads((Path(path) / "facts").read_text())
     assert (facts["run"], facts["seen"]) == (RUN, "this")
     kept.unlock()
@@ -234,9 +234,9 @@ def test_backup_and_back(kept: state.State, new: pki.Pair) -> None:
 def test_backup_of_half_a_pair_and_of_nothing(kept: state.State, new: pki.Pair) -> None:
     kept.lock(RUN, 0, 0)
     half = {pair_files.PRIVATE_KEY: copies(new)[pair_files.PRIVATE_KEY]}
-    assert kept.backup(kept.back_up(half, RUN, {})) == half
-    assert kept.back_up({}, RUN, {}) is None
-    assert kept.backup(None) == {}
+    assert kept.backups.pair_in(kept.backups.keep(half, RUN, {})) == half
+    assert kept.backups.keep({}, RUN, {}) is None
+    assert kept.backups.pair_in(None) == {}
     kept.unlock()
 
 
@@ -247,16 +247,16 @@ def test_backup_of_half_a_pair_and_of_nothing(kept: state.State, new: pki.Pair) 
 ])
 def test_prune_keeps_the_newest(kept: state.State, new: pki.Pair, monkeypatch: pytest.MonkeyPatch, keep: int,
                                 spared: str | None, left: str) -> None:
-    kept.prune(keep, None)
+    kept.backups.prune(keep, None)
     kept.lock(RUN, 0, 0)
     paths = []
     # The ids fall while the times rise, also over the end of a year.
     for year, second, letter in ((2026, 59, "z"), (2027, 1, "y"), (2027, 2, "x")):
         moment = time.struct_time((year, 1, 1, 0, 0, second, 0, 1, 0))
         monkeypatch.setattr(time, "gmtime", lambda moment=moment: moment)
-        paths.append(kept.back_up(copies(new), {"id": letter * 16}, {}))
+        paths.append(kept.backups.keep(copies(new), {"id": letter * 16}, {}))
     monkeypatch.undo()
-    kept.prune(keep, spared and paths["abc".index(spared)])
+    kept.backups.prune(keep, spared and paths["abc".index(spared)])
     assert [letter for letter, path in zip("abc", paths) if path and os.path.exists(path)] == list(left)
     kept.unlock()
 
@@ -269,7 +269,7 @@ def test_a_backup_is_kept_before_it_is_believed(
     synced: list[str] = []
     fsync = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd))[1])
-    path = kept.back_up(copies(new), RUN, {})
+    path = kept.backups.keep(copies(new), RUN, {})
     assert path is not None
     assert synced[-1] == f"{kept.path}/backups"
     files = [f"{path}.new/{name}" for name in os.listdir(path)]
