@@ -163,7 +163,7 @@ def _not_reachable(seen: Seen) -> Found:
         sm_main = answer["installation"]["sm_main"]
         return "unknown", f"Nobody listens on port {answer['rmi']['port']}, and {sm_main} cannot be asked."
     if damage := answer["journal_damage"]:
-        return "interrupted", printable(damage["message"])
+        return "interrupted", printable(f"{damage['message']} {damage['fix']}")
     if journal := answer["journal"]:
         run = journal["run"]
         return "interrupted", (
@@ -329,7 +329,6 @@ def _open_key(source: _lookup.Source) -> str:
 
 _REPAIRS: dict[State, Repair] = {
     "not_installed": "install",
-    "interrupted": "recover",
     "stopped": "start",
     "foreign_listener": "reconfigure",
     "plain_http": "reconfigure",
@@ -347,6 +346,9 @@ def _repair(state: State, seen: Seen, wanted: Wanted | None) -> Repair:
         return _REPAIRS[state]
     if state == "unknown":
         return "become" if seen.answer.get("uid") != 0 else "reconfigure"
+    if state == "interrupted":
+        # Nobody can go back by a journal that cannot be read.
+        return "reconfigure" if seen.answer["journal_damage"] else "recover"
     if seen.answer["rmi"]["listens_on"]:
         return "reconfigure"
     if state in ("stale_process", "fallback_generated", "unknown_certificate", "not_answering"):
@@ -370,6 +372,8 @@ def _server_findings(state: State, reason: str, seen: Seen, policy: _preflight.P
     findings = []
     if state in _TOLD:
         fix = None
+        if state == "interrupted" and seen.answer["journal_damage"]:
+            fix = seen.answer["journal_damage"]["fix"]
         if state in ("half_pair", "broken_pair") and _is_hiding(seen):
             fix = "Mend the files that it names, or remove -z and -k where rmi gets them; then restart rmi."
         subject: Subject = "place" if state == "shadowed" else "current"

@@ -315,7 +315,9 @@ def test_a_damaged_journal_is_an_interruption() -> None:
     damage = {"id": "journal-damaged", "message": "The journal cannot be read.", "fix": "Remove it.",
               "level": "error", "subject": "current"}
     found = judge({"journal_damage": damage})
-    assert found.state == "interrupted"
+    assert (found.state, found.repair) == ("interrupted", "reconfigure")
+    assert found.reason == "The journal cannot be read. Remove it."
+    assert {(f.id, f.fix) for f in found.findings} >= {("interrupted-replacement", "Remove it.")}
     assert {"interrupted-replacement", "journal-damaged"} <= {finding.id for finding in found.findings}
 
 
