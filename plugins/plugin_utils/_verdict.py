@@ -371,22 +371,28 @@ def _server_findings(state: State, reason: str, seen: Seen, policy: _preflight.P
     """What is to be said of the server and its sources, the state first."""
     findings = []
     if state in _TOLD:
-        fix = None
-        if state == "interrupted" and seen.answer["journal_damage"]:
-            fix = seen.answer["journal_damage"]["fix"]
-        if state in ("half_pair", "broken_pair") and _is_hiding(seen):
-            fix = "Mend the files that it names, or remove -z and -k where rmi gets them; then restart rmi."
         subject: Subject = "place" if state == "shadowed" else "current"
-        findings.append(_catalogue.finding(_TOLD[state], subject, reason, fix=fix))
+        findings.append(_catalogue.finding(_TOLD[state], subject, reason, fix=_fix(state, seen)))
     if seen.answer["installation"] is None:
         return findings
     if damage := seen.answer["journal_damage"]:
         findings.append(_catalogue.finding("journal-damaged", "current", damage["message"]))
+    if state not in ("shadowed", "half_pair", "broken_pair") and (found := _not_whole(seen)):
+        findings.append(_catalogue.finding(_TOLD[found[0]], "current", found[1], fix=_fix(found[0], seen)))
     findings += [_catalogue.finding("not-seen", "place", f"This could not be seen: {printable(thing)}.")
                  for thing in seen.answer["unseen"]]
     findings += [_catalogue.finding("key-permissions", "current", f"{_open_key(source)}.")
                  for source in seen.sources if source.is_set and _is_key_open(source)]
     return [*findings, *_source_findings(seen), *_served_findings(seen, policy)]
+
+
+def _fix(state: State, seen: Seen) -> str | None:
+    """What mends a state; C(None) where that is what usually does."""
+    if state == "interrupted" and seen.answer["journal_damage"]:
+        return t.cast(str, seen.answer["journal_damage"]["fix"])
+    if state in ("half_pair", "broken_pair") and _is_hiding(seen):
+        return "Mend the files that it names, or remove -z and -k where rmi gets them; then restart rmi."
+    return None
 
 
 def _source_findings(seen: Seen) -> t.Iterator[Finding]:

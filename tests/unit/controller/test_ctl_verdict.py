@@ -275,6 +275,17 @@ def test_what_comes_first_and_cannot_work(verdict: str, name: str, state: str, r
     assert "it is PKCS#1" in found.reason
 
 
+@pytest.mark.parametrize("other", [
+    {"rmi.is_running": False, "served.status": "closed", "served.chain": []}, {"journal": JOURNAL},
+])
+@pytest.mark.parametrize(("verdict", "id"), [("broken", "source-broken"), ("half", "half-pair")])
+def test_what_cannot_work_is_told_in_other_states_too(verdict: str, id: str, other: Changes) -> None:
+    source = answers.source("sm_ini", verdict=verdict, reason="it is PKCS#1", certificate="/x/crt")
+    found = judge({**without_default(sm_ini=source), **serves(GENERATED), **other}, None)
+    assert found.state in ("stopped", "interrupted")
+    assert [(f.level, "it is PKCS#1" in f.message) for f in found.findings if f.id == id] == [("error", True)]
+
+
 @pytest.mark.parametrize("name", ["sm_ini", "environment"])
 def test_what_comes_behind_is_told(name: str) -> None:
     found = judge({"sources": sources(**having(name, OTHER))})
