@@ -150,7 +150,7 @@ next_sources:
   description:
     - What the next start will use, the name of a source or V(generated), or V(none) if it will be refused.
     - Several, the likeliest first, if a pair that cannot work comes first and O(broken_pair) or O(half_pair) is
-      V(unknown).
+      V(unknown), or if there are no rights to read a pair. None, if SEP sesam was not found.
   returned: success
   type: list
   elements: str

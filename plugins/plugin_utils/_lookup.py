@@ -65,6 +65,11 @@ class Source:
         return self.verdict in ("half", "broken", "usable")
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether there are files which the server, with more rights than we have, may well use."""
+        return self.verdict == "unseen" and bool(self.pair)
+
+    @property
     def files(self) -> list[tuple[str, dict[str, t.Any]]]:
         """Both files by what they are, in plain data; none where they were not looked at."""
         return [(name.replace("_", " "), self.pair[name]) for name in ("certificate", "private_key") if self.pair]
@@ -97,14 +102,17 @@ def winner(sources: t.Iterable[Source]) -> Source | None:
 def next_sources(sources: t.Sequence[Source], behaviour: Behaviour) -> list[str]:
     """What the next start may use: names of sources, C(generated), or C(none) where it is refused.
 
-    Several where the behaviour is not known, first what comes of going on to the next source.
+    Several where the behaviour is not known, first what comes of going on to the next source; and where there are no
+    rights to read a pair, first the source that has it.
     """
     for position, source in enumerate(sources):
         if source.verdict == "usable":
             return [source.name]
-        if not source.is_set:
+        if not source.is_set and not source.is_hidden:
             continue
         go_on = next_sources(sources[position + 1:], behaviour)
+        if source.is_hidden:
+            return _unique([source.name, *go_on])
         as_broken = {"next": go_on, "generated": [GENERATED], "refuse": [NONE],
                      "unknown": [*go_on, GENERATED, NONE]}[behaviour.broken_pair]
         if source.verdict == "broken" or behaviour.half_pair == "broken":

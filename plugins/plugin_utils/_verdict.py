@@ -130,9 +130,9 @@ def judge(seen: Seen, wanted: Wanted | None = None, policy: _preflight.Policy | 
     findings = policy.weighed([*_server_findings(state, reason, seen, policy), *of_the_pair, *_request_findings(seen)])
     without = [dataclasses.replace(source, verdict="broken") if source is seen.winner else source
                for source in seen.sources]
-    return Verdict(state, reason, _repair(state, seen, wanted), _source(seen),
-                   _lookup.next_sources(seen.sources, policy.behaviour),
-                   _lookup.next_sources(without, policy.behaviour), findings)
+    following, behind = (_lookup.next_sources(sources, policy.behaviour) if sources else []
+                         for sources in (seen.sources, without))
+    return Verdict(state, reason, _repair(state, seen, wanted), _source(seen), following, behind, findings)
 
 
 def _state(seen: Seen, wanted: Wanted | None, of_the_pair: list[Finding]) -> tuple[State, str]:

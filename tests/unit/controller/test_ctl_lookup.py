@@ -14,9 +14,10 @@ NAMES = ("command_line", "default_location", "sm_ini", "environment")
 
 
 def sources(verdicts: str) -> list[_lookup.Source]:
-    """The sources by one letter each: absent, half, broken, usable, unseen (-)."""
-    words: dict[str, t.Any] = {"a": "absent", "h": "half", "b": "broken", "u": "usable", "-": "unseen"}
-    return [_lookup.Source(name, words[letter], "", "", "", "", "", None, [])
+    """The sources by one letter each: absent, half, broken, usable, unseen (-), or unseen but for its files (?)."""
+    words: dict[str, t.Any] = {
+        "a": "absent", "h": "half", "b": "broken", "u": "usable", "-": "unseen", "?": "unseen"}
+    return [_lookup.Source(name, words[letter], "", "", "", "", "", {"works": False} if letter == "?" else None, [])
             for name, letter in zip(NAMES, verdicts, strict=True)]
 
 
@@ -45,6 +46,8 @@ def test_the_first_that_works_wins(verdicts: str, winner: str | None) -> None:
     ("bbbb", "next", "unknown", ["generated"]),
     ("bbbb", "unknown", "unknown", ["generated", "none"]),
     ("uaaa", "refuse", "broken", ["command_line"]),
+    ("a?aa", "unknown", "unknown", ["default_location", "generated"]),
+    ("-?ua", "refuse", "unknown", ["default_location", "sm_ini"]),
 ])
 def test_the_next_start(verdicts: str, broken_pair: t.Any, half_pair: t.Any, found: list[str]) -> None:
     assert _lookup.next_sources(sources(verdicts), _lookup.Behaviour(broken_pair, half_pair)) == found

@@ -195,7 +195,8 @@ def test_an_expired_certificate_is_a_finding() -> None:
 def test_a_host_without_an_installation_has_no_findings() -> None:
     answer = {"installation": None, "not_installed": "no \x1b[31mfile", "refused": None}
     verdict = _verdict.judge(_verdict.Seen.of(answer))
-    assert (verdict.state, verdict.findings) == ("not_installed", [])
+    assert (verdict.state, verdict.findings, verdict.next_sources, verdict.fallback_sources) == (
+        "not_installed", [], [], [])
     assert "\x1b" not in verdict.reason
 
 
