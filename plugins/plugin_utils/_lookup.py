@@ -23,7 +23,8 @@ Verdict = t.Literal["absent", "half", "broken", "usable", "unseen"]
 GENERATED, NONE = "generated", "none"
 DEFAULT_LOCATION = "default_location"
 _CALLED = {"command_line": "the command line (-z and -k)", DEFAULT_LOCATION: "the default location",
-           "sm_ini": "sm.ini (gv_ro_ssl)", "environment": "the environment (SESAM_SSL_CERT and SESAM_SSL_KEY)"}
+           "sm_ini": "the folder in sm.ini (gv_ro_ssl)",
+           "environment": "the environment (SESAM_SSL_CERT and SESAM_SSL_KEY)"}
 
 
 @dataclasses.dataclass(frozen=True)

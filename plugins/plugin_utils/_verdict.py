@@ -194,10 +194,14 @@ def _hidden(seen: Seen, wanted: Wanted | None) -> Found:
     if not _is_hiding(seen):
         return None
     first = next(source for source in seen.sources if source.is_set)
+    # What comes behind a pair that cannot work, the server may read all the same.
+    works = first.verdict == "usable"
     if wanted and (first.verdict != "usable" or not _is_wanted(first.chain, wanted)):
-        return "shadowed", f"The wanted pair would not be read in the default location: {_first(first)}."
+        return "shadowed", (
+            f"The wanted pair {'would' if works else 'may'} not be read in the default location: {_first(first)}.")
     if not wanted and seen.on_disk and seen.on_disk[0] not in first.chain[:1]:
-        return "shadowed", f"The pair in the default location is not read: {_first(first)}."
+        is_not = "is not" if works else "may not be"
+        return "shadowed", f"The pair in the default location {is_not} read: {_first(first)}."
     return None
 
 
@@ -379,7 +383,7 @@ def _server_findings(state: State, reason: str, seen: Seen, policy: _preflight.P
         findings.append(_catalogue.finding("journal-damaged", "current", damage["message"]))
     if state not in ("shadowed", "half_pair", "broken_pair") and (found := _not_whole(seen)):
         findings.append(_catalogue.finding(_TOLD[found[0]], "current", found[1], fix=_fix(found[0], seen)))
-    findings += [_catalogue.finding("not-seen", "place", f"This could not be seen: {printable(thing)}.")
+    findings += [_catalogue.finding("not-seen", "place", f"Not all could be seen: {printable(thing)}.")
                  for thing in seen.answer["unseen"]]
     findings += [_catalogue.finding("key-permissions", "current", f"{_open_key(source)}.")
                  for source in seen.sources if source.is_set and _is_key_open(source)]

@@ -265,6 +265,14 @@ def test_the_command_line_hides_another_pair_and_not_the_same_one() -> None:
     assert (judge(same, None).state, judge(same).state) == ("in_sync", "in_sync")
 
 
+def test_behind_what_cannot_work_nothing_is_certain() -> None:
+    odd = answers.source("command_line", verdict="broken", reason="odd", certificate="/x/crt")
+    without, given = (judge({"sources": sources(command_line=odd)}, wanted) for wanted in (None, WANTED))
+    assert (without.state, given.state, given.source) == ("shadowed", "shadowed", "default_location")
+    assert "may not be read: somewhere comes first" in without.reason
+    assert "may not be read in the default location" in given.reason
+
+
 @pytest.mark.parametrize("verdict", ["broken", "half"])
 @pytest.mark.parametrize(("name", "state", "repair"), [
     ("command_line", None, "reconfigure"), ("sm_ini", None, "replace"), ("environment", None, "replace"),
