@@ -84,7 +84,8 @@ class Side:
     """Both sides of one installation."""
 
     def __init__(self, folder: Path, pairs: lookup_cases.Pairs) -> None:
-        self.instance = standin.create(folder / "sesam's no 1", address=addresses.address(0), port=addresses.free_port())
+        self.instance = standin.create(
+            folder / "sesam's no 1", address=addresses.address(0), port=addresses.free_port())
         (folder / "scratch").mkdir()
         self.installation = lookup_cases.Installation(self.instance, folder / "scratch", pairs)
         self.stand_in = StandIn()
