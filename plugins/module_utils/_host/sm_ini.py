@@ -65,7 +65,8 @@ def parse(text: str, is_shell: bool = False) -> Sections:
     sections: Sections = {"": {}}
     current = sections[""]
     for line in map(str.strip, text.splitlines()):
-        if not line or line[0] in "#;":
+        # What holds NUL is no path, and the functions that take one raise at it.
+        if not line or line[0] in "#;" or "\0" in line:
             continue
         if line[0] == "[" and line[-1] == "]":
             current = sections.setdefault(line[1:-1].strip(), {})

@@ -32,7 +32,9 @@ def test_value(line: str, value: str) -> None:
     assert sm_ini.parse(line) == {"": {"name": value}}
 
 
-@pytest.mark.parametrize("line", ["", "   ", "# name=value", "; name=value", "  # name=value", "no setting"])
+@pytest.mark.parametrize("line", [
+    "", "   ", "# name=value", "; name=value", "  # name=value", "no setting", "name=/a\0b",
+])
 def test_what_is_no_setting_is_passed_over(line: str) -> None:
     assert sm_ini.parse(line) == {"": {}}
 
