@@ -124,8 +124,8 @@ def _slot(chance: random.Random, is_set: float, named_outright: bool = False) ->
 _LINES = ("gv_ro_ssl={folder}{slash}", " gv_ro_ssl = {folder}{slash} ", 'gv_ro_ssl="{folder}{slash}"',
           "gv_ro_ssl='{folder}{slash}'", "\tgv_ro_ssl\t=\t'{folder}{slash}'", "gv_ro_ssl= \"{folder}{slash}\" ")
 _HARMLESS_BEFORE = ("", "# gv_ro_ssl={f}", "; gv_ro_ssl={f}", "gv_ro_ssl={f}", "gv_ro_ssl=", "GV_RO_SSL={f}",
-                    "gv_ro={f}", "no setting", "[UI]\ngv_ro_ssl={f}\n[PATHES]", "[UI]\n[ PATHES ]", "[pathes]\n[PATHES]",
-                    "gv_ro_ssl ={f}", "=x", "my gv_ro_ssl={f}", "export gv_ro_ssl={f}", "[", "]")
+                    "gv_ro={f}", "no setting", "[UI]\ngv_ro_ssl={f}\n[PATHES]", "[UI]\n[ PATHES ]",
+                    "[pathes]\n[PATHES]", "gv_ro_ssl ={f}", "=x", "my gv_ro_ssl={f}", "export gv_ro_ssl={f}", "[", "]")
 _HARMLESS_AFTER = ("", "#gv_ro_ssl={f}", " ; gv_ro_ssl={f}", "gv_ro_ssl2={f}", "[UI]\ngv_ro_ssl={f}",
                    "[PATHS]\ngv_ro_ssl={f}", "[pathes]\ngv_ro_ssl={f}", "gv_ro_sslx", "my gv_ro_ssl={f}",
                    "gv.ro_ssl={f}")
