@@ -90,8 +90,9 @@ def _hosts(make_server: t.Callable[..., Server], old: Pair, wanted: Pair, folder
     """Servers in states that are told by all that may differ from one Python to another."""
     other = wanted.write(folder / "größe's")
     made = {
-        "in sync": make_server(old), "stale": make_server(old), "half": make_server(old), "stopped": make_server(
-            old, start=False), "plain": make_server(old, listener="plain_http"), "silent": make_server(listener="silent"),
+        "in sync": make_server(old), "stale": make_server(old), "half": make_server(old),
+        "stopped": make_server(old, start=False), "plain": make_server(old, listener="plain_http"),
+        "silent": make_server(listener="silent"),
         "generated": make_server(), "PKCS#1": make_server(old), "TLS 1.3": make_server(old, tls_min="1.3"),
         "shadowed": make_server(old, start=False, command_line_certificate=other.certificate,
                                 command_line_key=other.private_key),
