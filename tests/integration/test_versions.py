@@ -89,6 +89,7 @@ LOOK = """
 def _hosts(make_server: t.Callable[..., Server], old: Pair, wanted: Pair, folder: Path) -> dict[str, Server]:
     """Servers in states that are told by all that may differ from one Python to another."""
     other = wanted.write(folder / "größe's")
+    other.private_key.chmod(0o600)
     made = {
         "in sync": make_server(old), "stale": make_server(old), "half": make_server(old),
         "stopped": make_server(old, start=False), "plain": make_server(old, listener="plain_http"),
