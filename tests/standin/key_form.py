@@ -57,6 +57,8 @@ def certificates(content: bytes) -> list[Block]:
     found = [block for block in blocks(content) if block.label == "CERTIFICATE"]
     if not found:
         raise BrokenPair("the certificate file holds no certificate in PEM form")
+    if content.count(b"-----BEGIN CERTIFICATE-----") > len(found):
+        raise BrokenPair("a certificate of the file is cut off")
     return found
 
 

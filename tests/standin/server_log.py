@@ -49,7 +49,8 @@ class Log:
         if self._settings["log_colours"] == "yes":
             stamp, level, text = f"\x1b[36m{stamp}\x1b[0m", f"\x1b[1;34m{level}\x1b[0;39m", f"\x1b[32m{text}\x1b[0m"
         with self._lock, open(self._path, "ab", buffering=0) as stream:  # opened each time: a test may rotate it
-            stream.write(f"{stamp} {level} {self._settings['log_context']} - {text}\n".encode())
+            line = f"{stamp} {level} {self._settings['log_context']} - {text}\n"
+            stream.write(line.encode("utf-8", "surrogateescape"))
 
     def certificate(self, source: str, path: str) -> None:
         """The line that says which certificate is used, or what a switch makes of it."""

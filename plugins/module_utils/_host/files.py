@@ -79,7 +79,7 @@ def open_regular(path: t.Union[str, bytes], limit: int, follow_links: bool = Fal
 
 def unreadable(exc: OSError) -> Unreadable:
     """Why something could not be opened; what is no such reason is raised again."""
-    if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+    if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return Unreadable("absent", "it does not exist")
     if exc.errno == errno.ELOOP:
         return Unreadable("not_regular", "it is a symbolic link, not a regular file")

@@ -93,8 +93,12 @@ def _opened(path: str, dir_fd: t.Optional[int], descriptors: t.List[int]) -> t.T
     except files.Unreadable as exc:
         if exc.status == "absent" and dir_fd is None and os.path.islink(name):
             return File(path, "not_regular", "it is a symbolic link that leads nowhere"), b""
+        if exc.status == "not_regular" and dir_fd is None and not os.path.lexists(name):
+            return File(path, "absent", "its folder is a symbolic link that leads to itself"), b""
         return File(path, exc.status, exc.reason), b""
-    except (OSError, ValueError) as exc:
+    except ValueError:
+        return File(path, "absent", "no file can have that name"), b""
+    except OSError as exc:
         return File(path, "unreadable", refusal.in_words(exc)), b""
 
 

@@ -24,7 +24,7 @@ def read_shell(path: str) -> t.Dict[str, str]:
 
     :raises files.Unreadable: as for C(read).
     """
-    return parse(_text(path), _shell_value)[""]
+    return parse(_text(path), is_shell=True)[""]
 
 
 def read(path: str) -> Sections:
@@ -47,6 +47,11 @@ def _unquoted(value: str) -> str:
     return value
 
 
+def _shell_name(text: str) -> str:
+    """The last word: before it C(export) may stand."""
+    return (text.split() or [""])[-1]
+
+
 def _shell_value(value: str) -> str:
     try:
         return "".join(shlex.split(value)[:1])
@@ -54,22 +59,19 @@ def _shell_value(value: str) -> str:
         return value
 
 
-def parse(text: str, value_of: t.Callable[[str], str] = _unquoted) -> Sections:
+def parse(text: str, is_shell: bool = False) -> Sections:
     """Parse the text of a settings file; what is no setting is passed over."""
+    name_of, value_of = (_shell_name, _shell_value) if is_shell else (str.strip, _unquoted)
     sections: Sections = {"": {}}
     current = sections[""]
     for line in map(str.strip, text.splitlines()):
-        if not line or line[0] in "#;":
+        # What holds NUL is no path, and the functions that take one raise at it.
+        if not line or line[0] in "#;" or "\0" in line:
             continue
         if line[0] == "[" and line[-1] == "]":
             current = sections.setdefault(line[1:-1].strip(), {})
             continue
         name, equal_sign, value = line.partition("=")
         if equal_sign:
-            current[_name(name)] = value_of(value.strip())
+            current[name_of(name)] = value_of(value.strip())
     return sections
-
-
-def _name(text: str) -> str:
-    words = text.split()
-    return words[-1] if words else ""

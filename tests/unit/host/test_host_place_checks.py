@@ -127,3 +127,20 @@ def test_no_space(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> Non
     told = refused(lambda: place_checks.check_space(places))
     assert told.id == "disk-space"
     assert str(1023 * 1024) in told.message
+
+
+@pytest.mark.parametrize(("name", "verdict", "is_refused"), [
+    ("command_line", "usable", True), ("command_line", "half", True), ("command_line", "broken", True),
+    ("command_line", "unseen", False), ("command_line", "absent", False), ("sm_ini", "usable", False),
+    ("environment", "broken", False),
+])
+def test_a_pair_that_would_never_be_read(name: str, verdict: str, is_refused: bool) -> None:
+    order = ("command_line", "default_location", "sm_ini", "environment")
+    sources = [{"name": one, "verdict": verdict if one == name else "absent", "set_in": "the command line of process 7",
+                "certificate": "", "private_key": "/k"} for one in order]
+    if not is_refused:
+        place_checks.check_not_hidden(sources)
+        return
+    told = refused(lambda: place_checks.check_not_hidden(sources))
+    assert told.id == "shadowed"
+    assert "the command line of process 7 comes first, with /k" in told.message

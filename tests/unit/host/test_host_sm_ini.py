@@ -23,7 +23,6 @@ from hypothesis import strategies as st
     ("name='", "'"),
     ("name=\"it's", "\"it's"),
     ("name=''", ""),
-    ("export name=value", "value"),
     ("name=%(other)s ${other} $other", "%(other)s ${other} $other"),
     (r"name=D:\new\table", r"D:\new\table"),
     ("name=/a # b", "/a # b"),
@@ -33,9 +32,18 @@ def test_value(line: str, value: str) -> None:
     assert sm_ini.parse(line) == {"": {"name": value}}
 
 
-@pytest.mark.parametrize("line", ["", "   ", "# name=value", "; name=value", "  # name=value", "no setting"])
+@pytest.mark.parametrize("line", [
+    "", "   ", "# name=value", "; name=value", "  # name=value", "no setting", "name=/a\0b",
+])
 def test_what_is_no_setting_is_passed_over(line: str) -> None:
     assert sm_ini.parse(line) == {"": {}}
+
+
+def test_export_is_a_word_of_the_shell_alone() -> None:
+    """A name with a blank in C(sm.ini) is not that of its last word."""
+    for line in ("export name=value", "  export  name = value"):
+        assert sm_ini.parse(line, is_shell=True) == {"": {"name": "value"}}
+    assert sm_ini.parse("my  name = value") == {"": {"my  name": "value"}}
 
 
 def test_sections() -> None:

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import processes, refusal, sm_main
+from ansible_collections.sep.sesam.plugins.module_utils._host import layout, processes, refusal, sm_main
 
 # pytest-xdist runs a thread of its own, and newer Pythons warn of a fork beside it.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -249,3 +249,50 @@ def test_signals_pass_by_and_are_not_inherited(shows_status: Path) -> None:
         ignored = int(next(line for line in found.splitlines() if line.startswith("SigIgn")).split()[1], 16)
         assert not ignored >> signal.SIGTERM - 1 & 1
     assert {number: signal.getsignal(number) for number in before} == before
+
+
+@pytest.mark.parametrize(("lines", "told"), [
+    (["qm         [  8185]: online", "rmi        [ 10959]: online"], (True, 10959)),
+    (["qm         [  8185]: online", "rmi                : offline"], (False, None)),
+    (["rmi        [ 10959]: stopped"], (False, None)), (["qm         [  8185]: online"], (False, None)),
+    (["sm_main[25613]", "Arguments: sm_main status", "Status failed"], (None, None)), ([], (None, None)),
+])
+def test_the_report(places: layout.Layout, script: Script, lines: list[str],
+                    told: tuple[bool | None, int | None]) -> None:
+    """Where no daemon at all is reported, nobody knows whether rmi runs."""
+    text = "".join(f"2026-11-23 18:00:00: {line}\n" for line in lines)
+    script(Path(places.sm_main), f"printf '%s' '{text}'")
+    assert sm_main.report(places) == told
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda places: os.unlink(places.sm_main), lambda places: os.chmod(places.sm_main, 0o644),
+    lambda places: Path(places.profile).write_text("exit 3\n"),
+])
+def test_a_report_that_cannot_be_had(places: layout.Layout, script: Script,
+                                     spoil: t.Callable[[layout.Layout], object]) -> None:
+    script(Path(places.sm_main), "echo '2026-01-01 00:00:00: rmi        [    7]: online'")
+    assert sm_main.report(places).pid == 7
+    sm_main.environment_of.cache_clear()
+    spoil(places)
+    assert sm_main.report(places) == (None, None)
+
+
+def test_the_variables_of_everybody_count_where_rmi_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sm_main, "GLOBAL_VARIABLES", str(tmp_path / "environment"))
+    assert sm_main.global_variables() == {}
+    (tmp_path / "environment").write_text('PATH=/x\nexport SESAM_SSL_CERT="/a b"\n#SESAM_SSL_KEY=/no\n')
+    assert sm_main.global_variables() == {"SESAM_SSL_CERT": "/a b"}
+    profile = tmp_path / "profile"
+    assert sm_main.environment(str(profile), None)["SESAM_SSL_CERT"] == "/a b"
+    assert sm_main.environment(str(profile), None)["PATH"] == processes.USUAL_PATH
+    assert "SESAM_SSL_CERT" not in sm_main.environment(str(profile), context())
+    profile.write_text("export SESAM_SSL_CERT=/c SESAM_A=b\n")
+    sm_main.environment_of.cache_clear()
+    assert sm_main.environment(str(profile), None)["SESAM_SSL_CERT"] == "/c"
+    of_rmi = context(environment={"SESAM_SSL_CERT": "/old", "SESAM_SSL_KEY": "/k"})
+    found = sm_main.environment(str(profile), of_rmi)
+    assert {name: found.get(name) for name in ("SESAM_SSL_CERT", "SESAM_SSL_KEY", "SESAM_A")} == {
+        "SESAM_SSL_CERT": "/c", "SESAM_SSL_KEY": "/k", "SESAM_A": None}

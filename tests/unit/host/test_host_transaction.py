@@ -312,3 +312,94 @@ def test_a_journal_of_another_version_stops_everything_too(site: t.Any, new: pki
     (site.state / "journal").write_text(journal)
     answer = json.loads(site.program.begin("replace", site.order(new)).communicate()[0] or "{}")
     assert answer.get("refused", {}).get("id") == "journal-damaged"
+
+
+def elsewhere(site: t.Any, pair: pki.Pair, folder: Path) -> tuple[str, str]:
+    """A pair in a folder of its own."""
+    folder.mkdir()
+    certificate, private_key = folder / "sesam.https.crt", folder / "sesam.https.key"
+    certificate.write_bytes(pair.pem)
+    private_key.touch(mode=0o600)
+    private_key.write_bytes(pair.key_pem)
+    return str(certificate), str(private_key)
+
+
+def start_with(site: t.Any, source: str, files: tuple[str, str]) -> None:
+    """Start rmi with a pair in some source."""
+    variables = {"PATH": os.defpath}
+    if source == "sm_ini":
+        sm_ini = Path(site.instance.sm_ini)
+        sm_ini.write_text(sm_ini.read_text().replace("[UI]", f"gv_ro_ssl={Path(files[0]).parent}/\n[UI]"))
+    elif source == "environment":
+        variables |= dict(zip(("SESAM_SSL_CERT", "SESAM_SSL_KEY"), files, strict=True))
+    else:
+        site.instance.set(command_line_certificate=files[0], command_line_key=files[1])
+    site.instance.start(env=variables)
+
+
+@pytest.mark.parametrize("source", ["command_line", "sm_ini", "environment"])
+def test_the_pair_is_in_place_in_another_source(site: t.Any, new: pki.Pair, tmp_path: Path, source: str) -> None:
+    start_with(site, source, elsewhere(site, new, tmp_path / "elsewhere"))
+    pid = site.instance.pid()
+    answer = site.replace(new)
+    assert (answer["changed"], answer["action"], answer["refused"]) == (False, "none", None)
+    assert site.instance.pid() == pid
+    assert not Path(site.instance.certificate).exists()
+
+
+@pytest.mark.parametrize("source", ["command_line", "sm_ini", "environment"])
+def test_a_newer_pair_in_another_source_needs_a_restart_alone(
+    site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path, source: str
+) -> None:
+    files = elsewhere(site, old, tmp_path / "elsewhere")
+    start_with(site, source, files)
+    Path(files[0]).write_bytes(new.pem)
+    Path(files[1]).write_bytes(new.key_pem)
+    answer = site.replace(new)
+    assert (answer["changed"], answer["action"], answer["failure"]) == (True, "restarted", None)
+    assert site.serves(new)
+    assert files[0] in answer["log_line"]
+    assert not Path(site.instance.certificate).exists()
+
+
+def test_an_open_key_in_another_source_is_none_that_is_in_place(site: t.Any, new: pki.Pair, tmp_path: Path) -> None:
+    """It is not ours to mend: the pair is placed where it comes first."""
+    files = elsewhere(site, new, tmp_path / "elsewhere")
+    os.chmod(files[1], 0o644)
+    start_with(site, "sm_ini", files)
+    answer = site.replace(new)
+    assert (answer["action"], answer["failure"]) == ("replaced", None)
+    assert site.is_on_disk(new)
+    assert os.stat(files[1]).st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_pair_that_would_never_be_read_is_refused(
+    site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path, in_place: bool
+) -> None:
+    """Also where it lies in the default location: what comes first is another one."""
+    start_with(site, "command_line", elsewhere(site, old, tmp_path / "elsewhere"))
+    if in_place:
+        site.put(new)
+    pid, before = site.instance.pid(), tree(site.instance.ssl_folder)
+    for check_mode in (True, False):
+        answer = site.replace(new, check_mode=check_mode)
+        assert (answer["changed"], answer["refused"]["id"]) == (False, "shadowed")
+        assert f"process {pid} comes first, with {tmp_path}/elsewhere/sesam.https.crt" in answer["refused"]["message"]
+    assert tree(site.instance.ssl_folder) == before
+    assert site.instance.pid() == pid
+
+
+def test_a_shadowed_place_is_taken_where_the_level_says_so(
+    site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path
+) -> None:
+    """What is served is looked at all the same: the old pair comes back."""
+    start_with(site, "command_line", elsewhere(site, old, tmp_path / "elsewhere"))
+    answer = site.replace(new, levels={"shadowed": "warning"}, start_timeout=3)
+    assert answer["refused"] is None
+    assert [(found["id"], found["level"]) for found in answer["findings"]][:1] == [("shadowed", "warning")]
+    assert answer["failure"]["step"] == "served"
+    assert not Path(site.instance.certificate).exists()
+    site.instance.stop()
+    stopped = site.replace(new, levels={"shadowed": "warning"})
+    assert (stopped["refused"], stopped["action"]) == (None, "placed")

@@ -196,6 +196,7 @@ def test_a_certificate_that_is_none(make, pair) -> None:
         one.key_pem(),
         one.pem.replace(b"CERTIFICATE", b"PKCS7"),
         one.pem[:80] + one.pem[90:],
+        one.pem + one.pem[:200],
     ):
         path.write_bytes(content)
         assert look_up(instance).judged[1].verdict == "broken", content
