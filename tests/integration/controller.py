@@ -20,6 +20,8 @@ OWN = venvs.Venv().bin
 REPLACE = "sep.sesam.replace"
 _PLUGINS = Path(__file__).with_name("plugins")
 _SECONDS = 120.0
+# More Pythons at once do two cores no good.
+MOST_FORKS = 20
 
 Variables = dict[str, t.Any]
 
@@ -131,7 +133,7 @@ class Controller:
         program = [*wrapper, self._bin / "ansible-playbook", playbook]
         with open(folder / "output", "wb") as output:
             process = subprocess.Popen(
-                [*program, "-i", inventory, "--forks", str(len(hosts)), *arguments],
+                [*program, "-i", inventory, "--forks", str(min(len(hosts), MOST_FORKS)), *arguments],
                 env={**self.environment(), "DUMP_RESULTS": str(folder / "results"), **(env or {})},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
