@@ -225,7 +225,7 @@ from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.module_utils._host.answer import answer
 
 try:
-    from ansible_collections.sep.sesam.plugins.module_utils._host import key_files  # noqa: F401 (sent along)
+    from ansible_collections.sep.sesam.plugins.module_utils._host import key_files  # noqa: F401 (sent along) pylint: disable=unused-import
 except ImportError:
     pass  # The answer says what the Python of the host lacks.
 

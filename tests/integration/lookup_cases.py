@@ -188,7 +188,7 @@ class Pairs:
         """Whose certificate that is; empty for one that is nobody's."""
         return next((source for (source, _kind), pair in self._pairs.items() if pair.fingerprint == fingerprint), "")
 
-    @functools.cache  # noqa: B019 (one object a session)
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 (one object a session)
     def certificate(self, source: str, kind: str, what: str) -> bytes:
         """The content of the certificate's file."""
         pair = self.of(source, kind)
@@ -204,7 +204,7 @@ class Pairs:
             "second one no base64": leaf + begin + b"!\n" + end, "trusted": leaf.replace(b" CERT", b" TRUSTED CERT"),
         }.get(what) or _spelt(pair.pem, what)
 
-    @functools.cache  # noqa: B019
+    @functools.lru_cache(maxsize=4096)  # noqa: B019
     def key(self, source: str, kind: str, what: str) -> bytes:
         """The content of the key's file."""
         pair = self.of(source, kind)

@@ -215,7 +215,7 @@ def test_variables_for_everybody(
 
 def test_a_large_log_costs_nothing(make_server: t.Callable[..., servers.Server], old: Pair) -> None:
     """It is read from its end: 200 MB take under 50 ms and 20 MB more than a small one."""
-    small, large = (make_server(old, start=False) for _ in range(2))
+    small, large = (make_server(old, start=False) for _size in range(2))
     line = b"2026-01-01 12:00:00 INFO  worker - 200 GET /sep/api/v2/backups, nothing of any weight\n"
     Path(large.instance.log_file).write_bytes(line * (_LARGE // len(line) + 1))
     for server in (small, large):

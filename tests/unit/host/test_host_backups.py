@@ -64,8 +64,8 @@ def test_no_key_is_told(kept: state.State, folder: Path, new: pki.Pair) -> None:
 
 
 @pytest.mark.parametrize("make", [
-    lambda path: None, lambda path: path.touch(), lambda path: path.symlink_to(path), os.mkfifo,
-    lambda path: path.mkdir(),
+    lambda path: None, Path.touch, lambda path: path.symlink_to(path), os.mkfifo,
+    Path.mkdir,
 ])
 def test_there_are_none(kept: state.State, make: t.Callable[[Path], None]) -> None:
     make(Path(kept.path) / "backups")
@@ -183,7 +183,7 @@ def test_what_the_facts_say_has_an_end_and_can_be_sent(kept: state.State, folder
 
 
 @pytest.mark.parametrize(("make", "reason"), [
-    (lambda path: path.touch(), "it is a regular file, and no folder"),
+    (Path.touch, "it is a regular file, and no folder"),
     (os.mkfifo, "it is a FIFO, and no folder"),
     (lambda path: path.symlink_to(path.parent.parent), "it is a symbolic link, and no folder"),
     (lambda path: path.symlink_to(path), "it is a symbolic link, and no folder"),
