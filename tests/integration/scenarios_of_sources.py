@@ -53,12 +53,21 @@ def _command_line_and_default_location(host: Host) -> Steps:
     host.nothing_on_command_line()
 
 
-def variables_in_the_profile(host: Host) -> Steps:
+def _set_in_the_profile(host: Host) -> None:
     """Of which rmi has its whole environment."""
     files = host.write("pair", host.wanted)
     with Path(host.instance.sesam2000_profile).open("a") as profile:
         profile.write(f'export SESAM_SSL_CERT="{files.certificate}"\nexport SESAM_SSL_KEY="{files.private_key}"\n')
     host.instance.set(environment="clean")
+
+
+def variables_in_the_profile_of_a_stopped_rmi(host: Host) -> Steps:
+    _set_in_the_profile(host)
+    yield Expected("stopped", "start", None, [], ["environment"])
+
+
+def variables_in_the_profile(host: Host) -> Steps:
+    _set_in_the_profile(host)
     host.is_asked = False
     host.start()
     yield Expected("in_sync", "none", "environment", [], ["environment"])
@@ -233,7 +242,8 @@ SCENARIOS: dict[str, Scenario] = {
     "command_line and default_location": _command_line_and_default_location,
 }  # fmt: skip
 MORE: t.Sequence[Scenario] = (
-    variables_in_the_profile, sm_ini_from_windows, shadowed_as_to_the_wanted_one, wanted_on_the_command_line,
+    variables_in_the_profile, variables_in_the_profile_of_a_stopped_rmi, sm_ini_from_windows,
+    shadowed_as_to_the_wanted_one, wanted_on_the_command_line,
     half_a_command_line, broken_command_line, wanted_on_the_command_line_with_a_broken_key,
     command_line_that_leads_nowhere, relative_command_line, broken_and_nothing_known, broken_and_the_next_is_tried,
     broken_and_one_is_generated, broken_and_the_start_is_refused, half_and_nothing_known, half_counts_as_absent,

@@ -89,11 +89,12 @@ def stopped_and_the_port_taken(host: Host) -> Steps:
 
 
 def running_and_the_port_taken(host: Host) -> Steps:
-    host.put(host.wanted)
+    """The command line that counts is that of rmi, and not of whoever listens."""
+    host.on_command_line(host.write("pair", host.wanted))
     end = host.take_port()
     host.start(port_busy="stays")
-    yield Expected("foreign_listener", "reconfigure", "unknown", {"foreign-listener", "served-name"}, DEFAULT,
-                   says=f"rmi is process {host.instance.pid()}")
+    yield Expected("foreign_listener", "reconfigure", "unknown", {"foreign-listener", "served-name"},
+                   ["command_line"], says=f"rmi is process {host.instance.pid()}")
     end()
 
 
