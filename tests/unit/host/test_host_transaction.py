@@ -121,6 +121,15 @@ def test_permissions_are_repaired_without_a_restart(site: t.Any, new: pki.Pair) 
     assert answer["after"]["disk"]["private_key"]["mode"] == "0600"
 
 
+def test_permissions_make_no_file_newer_than_the_process(site: t.Any, new: pki.Pair) -> None:
+    """Else a server that sends less than the whole chain would be restarted for a chmod."""
+    site.put(new)
+    site.instance.start()
+    os.chmod(site.instance.private_key, 0o644)
+    site.replace(new)
+    assert os.stat(site.instance.certificate).st_ctime < site.resolve()["rmi"]["started"]
+
+
 def test_an_old_process_is_restarted_and_nothing_more(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
     site.put(old)
     site.instance.start()
