@@ -308,9 +308,14 @@ def test_a_damaged_journal_stops_everything(site: t.Any, old: pki.Pair, new: pki
     site.put(old)
     site.state.mkdir(mode=0o700)
     (site.state / "journal").write_text(journal)
-    answer = site.replace(new)
-    assert answer["refused"]["id"] == "journal-damaged"
+    staged = Path(site.instance.private_key + ".sep-sesam-old")
+    staged.write_bytes(old.key_pem)
+    for check_mode in (True, False):
+        answer = site.replace(new, check_mode=check_mode)
+        assert (answer["refused"]["id"], answer["changed"]) == ("journal-damaged", False)
+        assert answer["after"]["journal_damage"]
     assert site.is_on_disk(old)
+    assert staged.read_bytes() == old.key_pem
     assert (site.state / "journal").read_text() == journal
 
 
