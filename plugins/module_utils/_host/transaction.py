@@ -298,12 +298,14 @@ class _Run:
         """Write down the way back, the old pair as a backup first."""
         if places_files:
             self._answer["backup"] = self._kept.backups.keep(old, self._parameters["run"], {"seen": seen["disk"]})
-        on_disk = way_back.fingerprints(seen["disk"]["certificate"].get("chain"))
+        first = lookup.leading(seen["sources"])
+        pair = (gather.pair_of(seen, first) if first else None) or seen["disk"]
+        on_disk = way_back.fingerprints(pair["certificate"].get("chain"))
         is_served = way_back.fingerprints(seen["served"]["chain"])
         return way_back.Journal(
             run=self._parameters["run"], places_files=places_files, backup=self._answer["backup"],
             was_running=self._should_run or bool(seen["rmi"]["is_running"]), address=seen["rmi"]["address"],
-            right=on_disk + is_served, served_from_disk=seen["disk"]["works"] and on_disk == is_served, new=self._new,
+            right=on_disk + is_served, served_from_disk=pair["works"] and on_disk == is_served, new=self._new,
             context=self._context._asdict() if self._context else None)
 
     def _forward(self, rmi: gather.Rmi, folder: pair_files.Folder, new: pair_files.Copies) -> None:

@@ -376,6 +376,23 @@ def test_a_newer_pair_in_another_source_needs_a_restart_alone(
     assert not Path(site.instance.certificate).exists()
 
 
+@pytest.mark.parametrize("source", ["sm_ini", "environment"])
+def test_the_way_back_knows_the_pair_of_another_source(
+    site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path, source: str
+) -> None:
+    """A restart alone failed at the log: what is served is what comes first, so no further stop and start."""
+    files = elsewhere(site, old, tmp_path / "elsewhere")
+    start_with(site, source, files)
+    Path(files[0]).write_bytes(new.pem)
+    Path(files[1]).write_bytes(new.key_pem)
+    site.instance.set(log_line="never")
+    answer = site.replace(new)
+    assert (answer["failure"]["step"], answer["failure"]["way_back"]) == ("log_line", "")
+    assert [step["part"] for step in answer["steps"]] == ["replacement"] * 4
+    assert not (site.state / "journal").exists()
+    assert site.serves(new)
+
+
 def test_an_open_key_in_another_source_is_none_that_is_in_place(site: t.Any, new: pki.Pair, tmp_path: Path) -> None:
     """It is not ours to mend: the pair is placed where it comes first."""
     files = elsewhere(site, new, tmp_path / "elsewhere")
