@@ -167,7 +167,7 @@ def _not_reachable(seen: Seen) -> Found:
     if journal := answer["journal"]:
         run = journal["run"]
         return "interrupted", (
-            f"A replacement by {printable(run['by'])} (run {run['id']}) was interrupted, or its way back failed."
+            f"A replacement by {printable(run['by'])} (run {printable(run['id'])}) was interrupted, or its way back failed."
             f"{'' if seen.served else ' Nothing is served.'}")
     return None
 
@@ -251,9 +251,10 @@ def _not_served(seen: Seen) -> Found:
 
 
 def _chain_not_served(seen: Seen) -> Found:
-    """Whether the port sends another chain with the same leaf only because the file is newer."""
+    """Whether the port sends another chain with the same leaf only because the file is newer; the key says nothing."""
+    started = seen.answer["rmi"]["started"]
     is_other = seen.answer["served"]["chain_seen"] and seen.served != seen.in_force
-    if not is_other or seen.answer["rmi"]["started"] is None or not _is_newer_than_process(seen):
+    if not is_other or started is None or dict(_winner(seen).files)["certificate"]["changed"] <= started:
         return None
     return "stale_process", f"The chain of {_winner(seen).called} is newer than the process, which sends another one."
 

@@ -148,12 +148,15 @@ class Folder:
         return found
 
     def set_permissions(self, owner: t.Tuple[int, int]) -> None:
-        """Give the files in place their owner and modes."""
+        """Give the files in place their owner and modes; one that has them stays as old as it is."""
         for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
             descriptor = files.open_regular(name, pairs.SIZE_LIMIT, dir_fd=self._open())
             try:
-                os.fchmod(descriptor, mode)
-                os.fchown(descriptor, *owner)
+                status = os.fstat(descriptor)
+                if stat.S_IMODE(status.st_mode) != mode:
+                    os.fchmod(descriptor, mode)
+                if (status.st_uid, status.st_gid) != owner:
+                    os.fchown(descriptor, *owner)
             finally:
                 os.close(descriptor)
 

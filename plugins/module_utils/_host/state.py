@@ -75,6 +75,9 @@ class State:
         :raises refusal.Refused: it is there and cannot be understood.
         """
         entry = self._read(_JOURNAL)
+        run = (entry or {}).get("run")
+        if not isinstance(run, dict) or not all(isinstance(run.get(name), str) for name in ("id", "by")):
+            entry = None
         if entry is None and os.path.lexists(self._at(_JOURNAL)):
             raise refusal.Refused(
                 "journal-damaged", "The journal of an unfinished replacement cannot be read: %s." % self._at(_JOURNAL),

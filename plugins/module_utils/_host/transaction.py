@@ -95,8 +95,9 @@ class _Run:
     def preview(self) -> dict:
         """Check mode: what would be done, without a trace."""
         before = self._look()
-        action = self._decide(before)
         try:
+            _refuse_damaged_journal(before)
+            action = self._decide(before)
             self._check(before, action)
         except refusal.Refused as exc:
             return dict(self._answer, refused=exc.finding(), before=before, after=before)
@@ -164,8 +165,6 @@ class _Run:
 
     def _decide(self, seen: dict) -> str:
         """The smallest repair that makes the server serve the wanted certificate from the source that comes first."""
-        if seen["journal_damage"]:
-            raise refusal.Refused(**{name: value for name, value in seen["journal_damage"].items() if name != "level"})
         is_running = seen["rmi"]["is_running"]
         starts = self._parameters["start_stopped"] or self._should_run
         if not self._is_in_place(seen):
@@ -299,12 +298,14 @@ class _Run:
         """Write down the way back, the old pair as a backup first."""
         if places_files:
             self._answer["backup"] = self._kept.backups.keep(old, self._parameters["run"], {"seen": seen["disk"]})
-        on_disk = way_back.fingerprints(seen["disk"]["certificate"].get("chain"))
+        first = lookup.leading(seen["sources"])
+        pair = (gather.pair_of(seen, first) if first else None) or seen["disk"]
+        on_disk = way_back.fingerprints(pair["certificate"].get("chain"))
         is_served = way_back.fingerprints(seen["served"]["chain"])
         return way_back.Journal(
             run=self._parameters["run"], places_files=places_files, backup=self._answer["backup"],
             was_running=self._should_run or bool(seen["rmi"]["is_running"]), address=seen["rmi"]["address"],
-            right=on_disk + is_served, served_from_disk=seen["disk"]["works"] and on_disk == is_served, new=self._new,
+            right=on_disk + is_served, served_from_disk=pair["works"] and on_disk == is_served, new=self._new,
             context=self._context._asdict() if self._context else None)
 
     def _forward(self, rmi: gather.Rmi, folder: pair_files.Folder, new: pair_files.Copies) -> None:
@@ -366,6 +367,7 @@ class _Run:
 
     def _recover(self, seen: dict) -> bool:
         """Finish or undo what an interrupted run left; whether there was anything to do."""
+        _refuse_damaged_journal(seen)  # What is staged may be all that is left of a pair.
         if seen["journal"] is not None:
             journal = way_back.Journal.of(seen["journal"])
             self._answer["recovered"] = "finished" if journal.is_done(seen) else "undone"
@@ -412,6 +414,11 @@ class _Run:
         syslog.syslog(syslog.LOG_NOTICE, "HTTPS certificate of rmi: %s; sha256=%s run=%s by=%s" % (
             what, self._new, run["id"], run["by"]))
         syslog.closelog()
+
+
+def _refuse_damaged_journal(seen: dict) -> None:
+    if seen["journal_damage"]:
+        raise refusal.Refused(**{name: value for name, value in seen["journal_damage"].items() if name != "level"})
 
 
 def _rmi_in(seen: dict) -> gather.Rmi:

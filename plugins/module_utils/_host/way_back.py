@@ -17,8 +17,9 @@ from . import gather, layout, pair_files, processes, refusal, served, state, swi
 class Journal(t.NamedTuple):
     """What it takes to bring back what was.
 
-    C(right): the fingerprints of the certificates that the server served, or had on disk. C(served_from_disk):
-    whether it served the pair on disk; where not, it may have generated one, and then any but C(new) is right.
+    C(right): the fingerprints of the certificates that the server served, or had in the source that comes first.
+    C(served_from_disk): whether it served that pair; where not, it may have generated one, and then any but C(new) is
+    right.
     C(context): what the running rmi had from whoever started it.
     """
 

@@ -384,3 +384,10 @@ def test_names_of_what_is_served_instead() -> None:
     found = by_policy(serves(OTHER), names=["sesam.example"])
     assert [f.level for f in found.findings if f.id == "served-name"] == ["warning"]
     assert not [f for f in by_policy(serves(OTHER), names=["other.example"]).findings if f.id == "served-name"]
+
+
+@pytest.mark.parametrize(("file", "state"), [("certificate", "stale_process"), ("private_key", "in_sync")])
+def test_a_chain_is_newer_where_its_own_file_is(file: str, state: str) -> None:
+    """The host restarts for the file of the chain alone; of a server that leaves out the root, a chmod changes nothing."""
+    verdict = judge({"served.chain": PAIR.base64_chain[:1], f"disk.{file}.changed": answers.STARTED + 60})
+    assert verdict.state == state

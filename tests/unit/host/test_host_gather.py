@@ -84,7 +84,7 @@ def test_an_rmi_that_listens_elsewhere(site: t.Any, new: pki.Pair) -> None:
     assert (seen["rmi"]["pid"], seen["served"]["status"]) == (site.instance.pid(), "closed")
 
 
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"run": "x"}', '{"run": {"id": 1, "by": "y"}}'])
 def test_a_journal_that_is_damaged_is_told_and_no_failure(site: t.Any, text: str) -> None:
     site.state.mkdir(mode=0o700)
     (site.state / "journal").write_text(text)

@@ -137,6 +137,16 @@ def test_started(child: subprocess.Popen[str]) -> None:
     assert processes.started(1 << 22) is None
 
 
+def test_started_to_the_hundredth() -> None:
+    """A file that was placed just before a start is older than the process."""
+    before = time.time()
+    with subprocess.Popen(["sleep", "30"]) as process:
+        began = processes.started(process.pid)
+        process.kill()
+    assert began is not None
+    assert before - 0.03 < began < time.time()
+
+
 def test_group_members_and_life(child: subprocess.Popen[str]) -> None:
     assert processes.group_members(child.pid) == [child.pid]
     assert processes.is_alive(child.pid)

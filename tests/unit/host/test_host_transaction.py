@@ -121,6 +121,15 @@ def test_permissions_are_repaired_without_a_restart(site: t.Any, new: pki.Pair) 
     assert answer["after"]["disk"]["private_key"]["mode"] == "0600"
 
 
+def test_permissions_make_no_file_newer_than_the_process(site: t.Any, new: pki.Pair) -> None:
+    """Else a server that sends less than the whole chain would be restarted for a chmod."""
+    site.put(new)
+    site.instance.start()
+    os.chmod(site.instance.private_key, 0o644)
+    site.replace(new)
+    assert os.stat(site.instance.certificate).st_ctime < site.resolve()["rmi"]["started"]
+
+
 def test_an_old_process_is_restarted_and_nothing_more(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
     site.put(old)
     site.instance.start()
@@ -299,9 +308,14 @@ def test_a_damaged_journal_stops_everything(site: t.Any, old: pki.Pair, new: pki
     site.put(old)
     site.state.mkdir(mode=0o700)
     (site.state / "journal").write_text(journal)
-    answer = site.replace(new)
-    assert answer["refused"]["id"] == "journal-damaged"
+    staged = Path(site.instance.private_key + ".sep-sesam-old")
+    staged.write_bytes(old.key_pem)
+    for check_mode in (True, False):
+        answer = site.replace(new, check_mode=check_mode)
+        assert (answer["refused"]["id"], answer["changed"]) == ("journal-damaged", False)
+        assert answer["after"]["journal_damage"]
     assert site.is_on_disk(old)
+    assert staged.read_bytes() == old.key_pem
     assert (site.state / "journal").read_text() == journal
 
 
@@ -360,6 +374,23 @@ def test_a_newer_pair_in_another_source_needs_a_restart_alone(
     assert site.serves(new)
     assert files[0] in answer["log_line"]
     assert not Path(site.instance.certificate).exists()
+
+
+@pytest.mark.parametrize("source", ["sm_ini", "environment"])
+def test_the_way_back_knows_the_pair_of_another_source(
+    site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path, source: str
+) -> None:
+    """A restart alone failed at the log: what is served is what comes first, so no further stop and start."""
+    files = elsewhere(site, old, tmp_path / "elsewhere")
+    start_with(site, source, files)
+    Path(files[0]).write_bytes(new.pem)
+    Path(files[1]).write_bytes(new.key_pem)
+    site.instance.set(log_line="never")
+    answer = site.replace(new)
+    assert (answer["failure"]["step"], answer["failure"]["way_back"]) == ("log_line", "")
+    assert [step["part"] for step in answer["steps"]] == ["replacement"] * 4
+    assert not (site.state / "journal").exists()
+    assert site.serves(new)
 
 
 def test_an_open_key_in_another_source_is_none_that_is_in_place(site: t.Any, new: pki.Pair, tmp_path: Path) -> None:
