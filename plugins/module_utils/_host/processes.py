@@ -173,7 +173,7 @@ def started(pid: int) -> t.Optional[float]:
         return None
     # Not btime of /proc/stat: that is a whole second, and a file may be placed less than one before a start.
     boot = time.time() - time.clock_gettime(_SINCE_BOOT)
-    return boot + int(columns[19]) / float(os.sysconf("SC_CLK_TCK"))
+    return round(boot + int(columns[19]) / float(os.sysconf("SC_CLK_TCK")), 2)
 
 
 def command_line(pid: int) -> t.Optional[t.List[str]]:
