@@ -74,11 +74,20 @@ def leading(sources: t.Sequence[dict]) -> t.Optional[dict]:
 
 
 def before_default_location(sources: t.Sequence[dict]) -> t.Optional[dict]:
-    """The source that hides the default location, as plain data; C(None) where none does."""
+    """The source that hides the default location, as plain data; C(None) where none does.
+
+    One that names the very files of the default location hides nothing: they are read.
+    """
     first = leading(sources)
     order = [source["name"] for source in sources]
-    hides = first is not None and order.index(first["name"]) < order.index(DEFAULT_LOCATION)
+    place = order.index(DEFAULT_LOCATION)
+    hides = first is not None and order.index(first["name"]) < place and _files(first) != _files(sources[place])
     return first if hides else None
+
+
+def _files(source: dict) -> t.Tuple[str, str]:
+    """Both paths that a source as plain data names, each in one spelling."""
+    return os.path.normpath(source["certificate"]), os.path.normpath(source["private_key"])
 
 
 # What the sources name

@@ -394,6 +394,9 @@ def test_a_profile_tells_what_a_hidden_environment_does_not(
     (["usable", "usable", "absent", "absent"], 0, 0),
 ])
 def test_what_decides_and_what_hides(verdicts: list[str], leads: int | None, hides: int | None) -> None:
-    sources = [{"name": name, "verdict": verdict} for name, verdict in zip(NAMES, verdicts, strict=True)]
+    sources = [{"name": name, "verdict": verdict, "certificate": f"/{name}/crt", "private_key": f"/{name}/key"}
+               for name, verdict in zip(NAMES, verdicts, strict=True)]
     assert lookup.leading(sources) == (None if leads is None else sources[leads])
     assert lookup.before_default_location(sources) == (None if hides is None else sources[hides])
+    sources[0].update(certificate="/default_location//crt", private_key="/default_location/key")
+    assert lookup.before_default_location(sources) is None
