@@ -167,8 +167,8 @@ def _not_reachable(seen: Seen) -> Found:
     if journal := answer["journal"]:
         run = journal["run"]
         return "interrupted", (
-            f"A replacement by {printable(run['by'])} (run {printable(run['id'])}) was interrupted, or its way back failed."
-            f"{'' if seen.served else ' Nothing is served.'}")
+            f"A replacement by {printable(run['by'])} (run {printable(run['id'])}) was interrupted, or its way back "
+            f"failed.{'' if seen.served else ' Nothing is served.'}")
     return None
 
 

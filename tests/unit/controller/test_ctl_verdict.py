@@ -388,7 +388,7 @@ def test_names_of_what_is_served_instead() -> None:
 
 @pytest.mark.parametrize(("file", "state"), [("certificate", "stale_process"), ("private_key", "in_sync")])
 def test_a_chain_is_newer_where_its_own_file_is(file: str, state: str) -> None:
-    """The host restarts for the file of the chain alone; of a server that leaves out the root, a chmod changes nothing."""
+    """The host restarts for the file of the chain alone; a chmod of the key changes nothing."""
     verdict = judge({"served.chain": PAIR.base64_chain[:1], f"disk.{file}.changed": answers.STARTED + 60})
     assert verdict.state == state
 
