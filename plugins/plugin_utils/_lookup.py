@@ -10,6 +10,7 @@ The order of the sources is that of the host's answer.
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 
 from ansible_collections.sep.sesam.plugins.plugin_utils import _certificates
@@ -69,6 +70,12 @@ class Source:
     def is_hidden(self) -> bool:
         """Whether there are files which the server, with more rights than we have, may well use."""
         return self.verdict == "unseen" and bool(self.pair)
+
+    def is_same(self, other: Source) -> bool:
+        """Whether both name the same two files: one is neither hidden by the other, nor used where that fails."""
+        mine, theirs = ([posixpath.normpath(path) for path in (source.certificate, source.private_key)]
+                        for source in (self, other))
+        return mine == theirs
 
     @property
     def files(self) -> list[tuple[str, dict[str, t.Any]]]:

@@ -128,7 +128,7 @@ def judge(seen: Seen, wanted: Wanted | None = None, policy: _preflight.Policy | 
     of_the_pair = policy.weighed(_certificate_findings(seen, policy))
     state, reason = _state(seen, wanted, of_the_pair)
     findings = policy.weighed([*_server_findings(state, reason, seen, policy), *of_the_pair, *_request_findings(seen)])
-    without = [dataclasses.replace(source, verdict="broken") if source is seen.winner else source
+    without = [dataclasses.replace(source, verdict="broken") if seen.winner and source.is_same(seen.winner) else source
                for source in seen.sources]
     following, behind = (_lookup.next_sources(sources, policy.behaviour) if sources else []
                          for sources in (seen.sources, without))
@@ -167,8 +167,8 @@ def _not_reachable(seen: Seen) -> Found:
     if journal := answer["journal"]:
         run = journal["run"]
         return "interrupted", (
-            f"A replacement by {printable(run['by'])} (run {printable(run['id'])}) was interrupted, or its way back failed."
-            f"{'' if seen.served else ' Nothing is served.'}")
+            f"A replacement by {printable(run['by'])} (run {printable(run['id'])}) was interrupted, or its way back "
+            f"failed.{'' if seen.served else ' Nothing is served.'}")
     return None
 
 
@@ -206,10 +206,11 @@ def _hidden(seen: Seen, wanted: Wanted | None) -> Found:
 
 
 def _is_hiding(seen: Seen) -> bool:
-    """Whether what comes first comes before the default location, where a pair can be placed."""
-    for source in seen.sources:
-        if source.is_set or source.name == _lookup.DEFAULT_LOCATION:
-            return source.name != _lookup.DEFAULT_LOCATION
+    """Whether what comes first comes before the default location, where a pair can be placed, and names other files."""
+    for place in seen.sources:
+        if place.name == _lookup.DEFAULT_LOCATION:
+            first = next(source for source in seen.sources if source.is_set or source is place)
+            return not first.is_same(place)
     return False
 
 
@@ -404,6 +405,8 @@ def _source_findings(seen: Seen) -> t.Iterator[Finding]:
     """The sources behind the first one: what the server might use if that failed."""
     there = [source for source in seen.sources if source.is_set]
     for source in there[1:]:
+        if source.is_same(there[0]):
+            continue
         what = "it works" if source.verdict == "usable" else f"it cannot work: {source.reason}"
         yield _catalogue.finding(
             "also-configured", "current",

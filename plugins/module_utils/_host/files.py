@@ -4,8 +4,9 @@
 
 """Reading files that somebody else may have put there.
 
-A FIFO blocks whoever opens it, a link leads elsewhere, a device never ends. So a file is opened once,
-without blocking, looked at through its descriptor, and read up to a limit.
+A FIFO blocks whoever opens it, a link leads elsewhere, a device never ends, and some do something because they were
+opened (a tape is rewound, a watchdog begins to count). So a file is first held without being opened, looked at,
+opened only then, through what is held, and read up to a limit.
 """
 
 import errno
@@ -63,18 +64,22 @@ def open_regular(path: t.Union[str, bytes], limit: int, follow_links: bool = Fal
 
     :raises Unreadable: for anything else, with the reason in words.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    flags = os.O_PATH | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags, dir_fd=dir_fd)
+        held = os.open(path, flags, dir_fd=dir_fd)
     except OSError as exc:
         raise unreadable(exc) from exc
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and status.st_size <= limit:
-        return descriptor
-    os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise Unreadable("not_regular", "it is %s, not a regular file" % kind(status.st_mode))
-    raise Unreadable("too_large", "it has %d bytes, more than the %d that are read" % (status.st_size, limit))
+    try:
+        status = os.fstat(held)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("not_regular", "it is %s, not a regular file" % kind(status.st_mode))
+        if status.st_size > limit:
+            raise Unreadable("too_large", "it has %d bytes, more than the %d that are read" % (status.st_size, limit))
+        return os.open("/proc/self/fd/%d" % held, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise unreadable(exc) from exc
+    finally:
+        os.close(held)
 
 
 def unreadable(exc: OSError) -> Unreadable:
@@ -83,8 +88,6 @@ def unreadable(exc: OSError) -> Unreadable:
         return Unreadable("absent", "it does not exist")
     if exc.errno == errno.ELOOP:
         return Unreadable("not_regular", "it is a symbolic link, not a regular file")
-    if exc.errno == errno.ENXIO:
-        return Unreadable("not_regular", "it is a socket or a device, not a regular file")
     if exc.errno in (errno.EACCES, errno.EPERM):
         return Unreadable("no_permission", "there is no permission to read it")
     raise exc

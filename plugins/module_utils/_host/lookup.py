@@ -74,11 +74,20 @@ def leading(sources: t.Sequence[dict]) -> t.Optional[dict]:
 
 
 def before_default_location(sources: t.Sequence[dict]) -> t.Optional[dict]:
-    """The source that hides the default location, as plain data; C(None) where none does."""
+    """The source that hides the default location, as plain data; C(None) where none does.
+
+    One that names the very files of the default location hides nothing: they are read.
+    """
     first = leading(sources)
     order = [source["name"] for source in sources]
-    hides = first is not None and order.index(first["name"]) < order.index(DEFAULT_LOCATION)
+    place = order.index(DEFAULT_LOCATION)
+    hides = first is not None and order.index(first["name"]) < place and _files(first) != _files(sources[place])
     return first if hides else None
+
+
+def _files(source: dict) -> t.Tuple[str, str]:
+    """Both paths that a source as plain data names, each in one spelling."""
+    return os.path.normpath(source["certificate"]), os.path.normpath(source["private_key"])
 
 
 # What the sources name
@@ -116,31 +125,36 @@ def _in_environment(places: layout.Layout, pid: t.Optional[int]) -> Named:
     """The variables as they are at the next start; see C(sm_main.environment)."""
     own = processes.environment(pid) if pid is not None else None
     of_all = sm_main.global_variables()
+    of_profile, profile_unseen = _of_profile(places.profile)
     by_place = {
-        places.profile: _of_profile(places.profile),
+        places.profile: of_profile,
         "the environment of process %s" % pid if own is not None else sm_main.GLOBAL_VARIABLES:
             of_all if own is None else own,
     }
     values, set_in = [], []
     for variable in layout.PAIR_VARIABLES:
-        place = next((place for place, variables in by_place.items() if variables.get(variable)), "")
+        # One that is set to nothing hides the others too.
+        place = next((place for place, variables in by_place.items() if variable in variables), "")
         values.append(by_place[place][variable] if place else "")
-        set_in += [place] if place and place not in set_in else []
+        set_in += [place] if values[-1] and place not in set_in else []
     unseen = "" if pid is None or own is not None else "the environment of process %d cannot be seen" % pid
+    unseen = " and ".join(filter(None, (profile_unseen, unseen)))
     others = ["%s=%s" % (name, of_all[name]) for name, value in zip(layout.PAIR_VARIABLES, values)
               if of_all.get(name, value) != value]
     elsewhere = "%s has %s" % (sm_main.GLOBAL_VARIABLES, " and ".join(others)) if others else ""
     return Named(values[0], values[1], " and ".join(set_in), unseen, elsewhere)
 
 
-def _of_profile(path: str) -> t.Dict[str, str]:
-    """What the profile sets of the variables. It is run only where its text has one of them."""
+def _of_profile(path: str) -> t.Tuple[t.Dict[str, str], str]:
+    """What the profile sets of the variables, and why that cannot be seen. It is run only where its text has one."""
     try:
         text = files.read_regular(path, sm_ini.SIZE_LIMIT, follow_links=True).content
         is_told = any(name.encode("ascii") in text for name in layout.PAIR_VARIABLES)
-        return sm_main.environment_of(path) if is_told else {}
-    except (files.Unreadable, refusal.Refused):
-        return {}
+        return (sm_main.environment_of(path) if is_told else {}), ""
+    except files.Unreadable as exc:
+        return {}, "" if exc.status == "absent" else "%s: %s" % (path, exc.reason)
+    except refusal.Refused as exc:
+        return {}, str(exc).rstrip(".")
 
 
 # What is there

@@ -9,7 +9,7 @@ import stat
 import time
 import typing as t
 
-from . import files, gather, layout, lookup, processes, refusal
+from . import files, gather, layout, lookup, processes, refusal, sm_main
 
 _SPARE_BYTES = 1 << 20
 
@@ -60,7 +60,7 @@ def check_sm_main(path: str) -> None:
 def check_sm_main_owner(path: str) -> None:
     """Refuse an sm_main that somebody else could have written."""
     status = os.stat(path)
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+    if not sm_main.may_be_run(status):
         raise refusal.Refused(
             "sm-main-unusable", "sm_main is not run as it is: %s belongs to uid %d and has mode %04o." % (
                 path, status.st_uid, stat.S_IMODE(status.st_mode)),

@@ -114,12 +114,17 @@ class SmMain:
 
 def report(places: layout.Layout) -> Report:
     """What C(sm_main status) says of rmi, where it can be asked."""
-    if not os.access(places.sm_main, os.X_OK):
-        return Report(None, None)
     try:
+        if not os.access(places.sm_main, os.X_OK) or not may_be_run(os.stat(places.sm_main)):
+            return Report(None, None)
         return SmMain(places.sm_main, places.profile, None).report()
-    except refusal.Refused:
+    except (refusal.Refused, OSError):
         return Report(None, None)
+
+
+def may_be_run(status: os.stat_result) -> bool:
+    """Whether nobody but root or ourselves could have written a program."""
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & stat.S_IWOTH
 
 
 def environment(profile: str, context: t.Optional[processes.Context]) -> t.Dict[str, str]:
@@ -176,13 +181,14 @@ def _home() -> str:
 
 
 def _is_trustworthy(path: str) -> bool:
-    """Whether nobody but root or ourselves can have written a file."""
+    """Whether nobody but root or ourselves can have written a file, or have led its name to one that root has."""
     try:
-        status = os.stat(path)
+        name, status = os.lstat(path), os.stat(path)
     except OSError:
         return False
+    are_ours = all(one.st_uid in (0, os.geteuid()) for one in (name, status))
     others_write = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != 0)
-    return stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid()) and not others_write
+    return stat.S_ISREG(status.st_mode) and are_ours and not others_write
 
 
 def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],

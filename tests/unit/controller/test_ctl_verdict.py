@@ -388,6 +388,24 @@ def test_names_of_what_is_served_instead() -> None:
 
 @pytest.mark.parametrize(("file", "state"), [("certificate", "stale_process"), ("private_key", "in_sync")])
 def test_a_chain_is_newer_where_its_own_file_is(file: str, state: str) -> None:
-    """The host restarts for the file of the chain alone; of a server that leaves out the root, a chmod changes nothing."""
+    """The host restarts for the file of the chain alone; a chmod of the key changes nothing."""
     verdict = judge({"served.chain": PAIR.base64_chain[:1], f"disk.{file}.changed": answers.STARTED + 60})
     assert verdict.state == state
+
+
+@pytest.mark.parametrize("name", ["command_line", "sm_ini"])
+@pytest.mark.parametrize(("wanted", "state", "repair"), [
+    (WANTED, "in_sync", "none"), (None, "in_sync", "none"),
+    (_verdict.Wanted(_certificates.fingerprint(OTHER.certificate)), "file_drift", "replace"),
+])
+def test_a_source_that_names_the_files_of_the_default_location(
+    name: str, wanted: _verdict.Wanted | None, state: str, repair: str
+) -> None:
+    """It hides none of them, and is no further pair."""
+    same = answers.source(name, pair=PAIR, certificate="/v/ini//ssl/sesam.https.crt",
+                          private_key="/v/ini/ssl/sesam.https.key")
+    there = answers.changed(answers.in_sync(PAIR), {})["sources"]
+    verdict = judge({"sources": [same if source["name"] == name else source for source in there]}, wanted)
+    assert (verdict.state, verdict.repair) == (state, repair)
+    assert not [finding for finding in verdict.findings if finding.id in ("also-configured", "shadowed")]
+    assert verdict.fallback_sources == ["generated", "none"]

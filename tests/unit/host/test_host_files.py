@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import socket
 import stat
+import struct
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import files
+
+# TIOCSPTLCK and TIOCGPTN of ioctl_tty(2).
+UNLOCK_TERMINAL, NUMBER_OF_TERMINAL = 0x40045431, 0x80045430
 
 
 def why_not(path: Path | str, limit: int = 100, **keywords: t.Any) -> files.Unreadable:
@@ -51,6 +57,22 @@ def test_what_blocks_a_reader_does_not_block_us(tmp_path: Path, monkeypatch: pyt
     told = why_not(path)
     assert told.status == "not_regular"
     assert kind in told.reason
+
+
+def test_a_device_is_not_opened() -> None:
+    """A terminal tells whether it was: its other end hangs up after the first who opened it, and not before."""
+    other_end = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    try:
+        fcntl.ioctl(other_end, UNLOCK_TERMINAL, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(other_end, NUMBER_OF_TERMINAL, bytes(4)))[0]
+        assert why_not(f"/dev/pts/{number}").reason == "it is a character device, not a regular file"
+        hung_up = select.poll()
+        hung_up.register(other_end, select.POLLHUP)
+        assert hung_up.poll(0) == []
+        os.close(os.open(f"/dev/pts/{number}", os.O_RDONLY | os.O_NOCTTY))
+        assert hung_up.poll(0) != []
+    finally:
+        os.close(other_end)
 
 
 def test_links(tmp_path: Path) -> None:

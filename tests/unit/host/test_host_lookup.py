@@ -233,13 +233,27 @@ def test_a_profile_that_says_nothing_of_a_pair_is_not_run(places: layout.Layout,
     lambda path: (path.unlink(), os.mkfifo(path)), lambda path: (path.unlink(), path.mkdir()),
     lambda path: path.write_bytes(b"\n" * (1 << 20) + b"export " + SSL_CERT.encode() + b"=/c\n"),
 ])
-def test_a_profile_that_cannot_be_used_sets_nothing(places: layout.Layout, spoil: t.Callable[[Path], object]) -> None:
+def test_a_profile_that_cannot_be_used_is_unseen(places: layout.Layout, spoil: t.Callable[[Path], object]) -> None:
     """A restart refuses it by name; a look goes on without."""
     Path(places.profile).write_text(f"export {SSL_CERT}=/c\n")
     assert in_the_environment(places).verdict == "half"
     sm_main.environment_of.cache_clear()
     spoil(Path(places.profile))
-    assert in_the_environment(places).verdict == "absent"
+    found = in_the_environment(places)
+    assert found.verdict == "unseen"
+    assert places.profile in found.reason
+
+
+def test_a_variable_that_the_profile_empties(
+    places: layout.Layout, rmi: t.Callable[..., int], tmp_path: Path, new: pki.Pair
+) -> None:
+    """As at a restart by this collection, which gives the server the empty one."""
+    certificate, private_key = put(tmp_path / "x", new)
+    Path(places.profile).write_text(f"export {SSL_CERT}= {SSL_KEY}=\n")
+    pid = rmi(**{SSL_CERT: certificate, SSL_KEY: private_key})
+    assert in_the_environment(places, pid).verdict == "absent"
+    of_the_start = sm_main.environment(places.profile, lookup.processes.context(pid))
+    assert [of_the_start[name] for name in layout.PAIR_VARIABLES] == ["", ""]
 
 
 # What is there
@@ -394,6 +408,9 @@ def test_a_profile_tells_what_a_hidden_environment_does_not(
     (["usable", "usable", "absent", "absent"], 0, 0),
 ])
 def test_what_decides_and_what_hides(verdicts: list[str], leads: int | None, hides: int | None) -> None:
-    sources = [{"name": name, "verdict": verdict} for name, verdict in zip(NAMES, verdicts, strict=True)]
+    sources = [{"name": name, "verdict": verdict, "certificate": f"/{name}/crt", "private_key": f"/{name}/key"}
+               for name, verdict in zip(NAMES, verdicts, strict=True)]
     assert lookup.leading(sources) == (None if leads is None else sources[leads])
     assert lookup.before_default_location(sources) == (None if hides is None else sources[hides])
+    sources[0].update(certificate="/default_location//crt", private_key="/default_location/key")
+    assert lookup.before_default_location(sources) is None

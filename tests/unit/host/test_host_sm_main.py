@@ -138,6 +138,22 @@ def test_a_profile_that_others_may_write_is_not_run(
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
+def test_a_profile_that_leads_to_a_file_of_root_is_not_run(shows_environment: Path, tmp_path: Path) -> None:
+    """By a link of somebody else: in a log of root stands what a client has written."""
+    log, profile = tmp_path / "log", tmp_path / "profile"
+    log.write_text(f"touch '{tmp_path}/harm'\n")
+    profile.symlink_to(log)
+    os.chown(profile, 12, 12, follow_symlinks=False)
+    with pytest.raises(refusal.Refused, match="Others than root"):
+        run(shows_environment, profile=profile)
+    assert not (tmp_path / "harm").exists()
+    os.chown(profile, 0, 0, follow_symlinks=False)
+    sm_main.environment_of.cache_clear()
+    run(shows_environment, profile=profile)
+    assert (tmp_path / "harm").exists()
+
+
 @pytest.mark.parametrize("text", ["exit 3", "exit 0", "sleep 30", "set -e; false"])
 def test_a_profile_that_cannot_be_used_is_refused(
     shows_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
@@ -267,7 +283,7 @@ def test_the_report(places: layout.Layout, script: Script, lines: list[str],
 
 @pytest.mark.parametrize("spoil", [
     lambda places: os.unlink(places.sm_main), lambda places: os.chmod(places.sm_main, 0o644),
-    lambda places: Path(places.profile).write_text("exit 3\n"),
+    lambda places: Path(places.profile).write_text("exit 3\n"), lambda places: os.chmod(places.sm_main, 0o757),
 ])
 def test_a_report_that_cannot_be_had(places: layout.Layout, script: Script,
                                      spoil: t.Callable[[layout.Layout], object]) -> None:

@@ -421,6 +421,17 @@ def test_a_pair_that_would_never_be_read_is_refused(
     assert site.instance.pid() == pid
 
 
+def test_a_command_line_that_names_the_default_location_hides_nothing(
+    site: t.Any, old: pki.Pair, new: pki.Pair
+) -> None:
+    site.put(old)
+    start_with(site, "command_line", (site.instance.certificate, site.instance.private_key))
+    answer = site.replace(new)
+    assert (answer["action"], answer["refused"], answer["failure"]) == ("replaced", None, None)
+    assert site.serves(new)
+    assert site.replace(new)["action"] == "none"
+
+
 def test_a_shadowed_place_is_taken_where_the_level_says_so(
     site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path
 ) -> None:
