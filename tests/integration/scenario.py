@@ -182,7 +182,8 @@ class Group:
         to be: as many as it takes to see that they are left alone."""
         self._each(lambda name: next(self._steps[name], None))
         fine = [name for name, expected in self.expected.items() if expected.repair == "none"]
-        return [name for name, expected in self.expected.items() if expected.is_mended and name not in fine[_LEFT_ALONE:]]
+        mended = [name for name, expected in self.expected.items() if expected.is_mended]
+        return [name for name in mended if name not in fine[_LEFT_ALONE:]]
 
     def close(self) -> None:
         """Remove all hosts."""

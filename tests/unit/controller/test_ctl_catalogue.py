@@ -80,7 +80,8 @@ def test_every_finding_of_the_source_is_in_the_catalogue(use: Use) -> None:
 def test_an_id_is_written_where_a_finding_is_made() -> None:
     """Or it is the argument of a helper, whose calls are looked at; C(Refused) takes findings that were made."""
     unseen = {use.where: use.first for use in USES if not use.ids}
-    made_before = re.compile(r"id|self\.id|_TOLD\[(?:state|found\[0\])\]|\*.*|refused.*|.*(?:[Ff]inding|_mismatch)\(.*", re.DOTALL)
+    made_before = re.compile(
+        r"id|self\.id|_TOLD\[(?:state|found\[0\])\]|\*.*|refused.*|.*(?:[Ff]inding|_mismatch)\(.*", re.DOTALL)
     assert [found for found in unseen.items() if not made_before.fullmatch(found[1])] == []
 
 
