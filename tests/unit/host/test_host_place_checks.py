@@ -137,10 +137,10 @@ def test_no_space(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_pair_that_would_never_be_read(name: str, verdict: str, is_refused: bool) -> None:
     order = ("command_line", "default_location", "sm_ini", "environment")
     sources = [{"name": one, "verdict": verdict if one == name else "absent", "set_in": "the command line of process 7",
-                "certificate": "", "private_key": "/k"} for one in order]
+                "certificate": "", "private_key": f"/{one}/k"} for one in order]
     if not is_refused:
         place_checks.check_not_hidden(sources)
         return
     told = refused(lambda: place_checks.check_not_hidden(sources))
     assert told.id == "shadowed"
-    assert "the command line of process 7 comes first, with /k" in told.message
+    assert "the command line of process 7 comes first, with /command_line/k" in told.message
