@@ -113,7 +113,7 @@ reason:
   description: The state in a sentence.
   returned: success
   type: str
-  sample: The port serves the certificate on disk.
+  sample: The port serves the certificate of the default location.
 repair:
   description:
     - The smallest repair.
