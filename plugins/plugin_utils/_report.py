@@ -134,7 +134,8 @@ def failure(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:
     lines.append("Log since the stop:" if log else "The log has nothing new since the stop.")
     lines += [f"  {printable(line.expandtabs())}" for line in log.splitlines()]
     advice = _ADVICE.get(failed["step"], "Mend what the reason names, then run this again.")
-    lines.append("What to do: " + advice.format(sm_main=installation["sm_main"], log=installation["log_files"][0]))
+    lines.append("What to do: " + printable(
+        advice.format(sm_main=installation["sm_main"], log=installation["log_files"][0])))
     return "\n".join(lines)
 
 

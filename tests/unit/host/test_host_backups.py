@@ -21,6 +21,11 @@ RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
 NAME = "20261123T180000Z-01234567"
 
 
+def to_itself(path: Path) -> None:
+    """A link that leads nowhere but to itself."""
+    path.symlink_to(path)
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> state.State:
     found = state.State(str(tmp_path / "state"))
@@ -64,8 +69,7 @@ def test_no_key_is_told(kept: state.State, folder: Path, new: pki.Pair) -> None:
 
 
 @pytest.mark.parametrize("make", [
-    lambda path: None, Path.touch, lambda path: path.symlink_to(path), os.mkfifo,
-    Path.mkdir,
+    lambda path: None, Path.touch, to_itself, os.mkfifo, Path.mkdir,
 ])
 def test_there_are_none(kept: state.State, make: t.Callable[[Path], None]) -> None:
     make(Path(kept.path) / "backups")
@@ -186,7 +190,7 @@ def test_what_the_facts_say_has_an_end_and_can_be_sent(kept: state.State, folder
     (Path.touch, "it is a regular file, and no folder"),
     (os.mkfifo, "it is a FIFO, and no folder"),
     (lambda path: path.symlink_to(path.parent.parent), "it is a symbolic link, and no folder"),
-    (lambda path: path.symlink_to(path), "it is a symbolic link, and no folder"),
+    (to_itself, "it is a symbolic link, and no folder"),
 ])
 def test_what_is_no_folder(kept: state.State, make: t.Callable[[Path], None], reason: str) -> None:
     (Path(kept.path) / "backups").mkdir()
