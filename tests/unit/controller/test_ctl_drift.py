@@ -168,8 +168,8 @@ def test_the_filters_are_these_functions() -> None:
 def test_the_sample_in_the_documentation() -> None:
     chain = _catalogue.finding("served-chain", "current", "The port sends 1 certificates, the file in place has 2.")
     refused = "Failed to connect to the host via ssh: ssh: connect to host backup3.example.com port 22: Timeout"
-    generated = "The port serves a certificate that rmi made itself at its start: CN=backup4."
-    in_sync = "The port serves the certificate on disk."
+    generated = "The port serves a certificate that rmi made itself at its start (no source has a pair): CN=backup4."
+    in_sync = "The port serves the certificate of the default location."
     lines = _drift.report({
         "backup1.example.com": result("in_sync", *_report.findings_as_data([chain]), reason=in_sync, days_left=58,
                                       names=["backup1.example.com"]),
