@@ -78,19 +78,23 @@ class Source:
         return mine == theirs
 
     @property
-    def files(self) -> list[tuple[str, dict[str, t.Any]]]:
-        """Both files by what they are, in plain data; none where they were not looked at."""
-        return [(name.replace("_", " "), self.pair[name]) for name in ("certificate", "private_key") if self.pair]
+    def files(self) -> dict[str, dict[str, t.Any]]:
+        """C(certificate) and C(private_key) in plain data; neither where they were not looked at."""
+        return {name: self.pair[name] for name in ("certificate", "private_key")} if self.pair else {}
+
+    @property
+    def is_key_open(self) -> bool:
+        """Whether others than its owner can read the private key."""
+        return bool(int(self.files.get("private_key", {}).get("mode", "0"), 8) & 0o077)
 
     def facts(self) -> dict[str, t.Any]:
         """As plain data, without raw certificates."""
-        files = dict(self.files)
-        certificate = {name: value for name, value in files.get("certificate", {}).items() if name != "chain"}
+        certificate = {name: value for name, value in self.files.get("certificate", {}).items() if name != "chain"}
         return {
             "name": self.name, "verdict": self.verdict, "reason": self.reason, "set_in": self.set_in,
             "certificate": {"path": self.certificate, **certificate,
                             "chain": [_certificates.facts(c) for c in self.chain]},
-            "private_key": {"path": self.private_key, **files.get("private key", {})},
+            "private_key": {"path": self.private_key, **self.files.get("private_key", {})},
         }
 
 

@@ -155,7 +155,7 @@ def _not_reachable(seen: Seen) -> Found:
         return ("unknown" if answer.get("is_hidden") else "not_installed",
                 f"SEP sesam was not found: {printable(answer['not_installed'])}.")
     for source in seen.sources:
-        if any(file["status"] == "no_permission" for name, file in source.files):
+        if any(file["status"] == "no_permission" for file in source.files.values()):
             return "unknown", f"{source.subject} cannot be judged: {source.reason}."
         if source.verdict == "usable":
             break
@@ -255,7 +255,7 @@ def _chain_not_served(seen: Seen) -> Found:
     """Whether the port sends another chain with the same leaf only because the file is newer; the key says nothing."""
     started = seen.answer["rmi"]["started"]
     is_other = seen.answer["served"]["chain_seen"] and seen.served != seen.in_force
-    if not is_other or started is None or dict(_winner(seen).files)["certificate"]["changed"] <= started:
+    if not is_other or started is None or _winner(seen).files["certificate"]["changed"] <= started:
         return None
     return "stale_process", f"The chain of {_winner(seen).called} is newer than the process, which sends another one."
 
@@ -271,7 +271,7 @@ def _not_as_wanted(seen: Seen, wanted: Wanted | None) -> Found:
     winner = _winner(seen)
     if wanted and not _is_wanted(winner.chain, wanted):
         return "file_drift", f"The certificate of {winner.called} is not the wanted one."
-    if _is_key_open(winner):
+    if winner.is_key_open:
         return "file_drift", f"{_open_key(winner)}: others than its owner can read it."
     return None
 
@@ -322,15 +322,11 @@ def _source(seen: Seen) -> str | None:
 
 def _is_newer_than_process(seen: Seen) -> bool:
     started = seen.answer["rmi"]["started"]
-    return started is None or any(file.get("changed", 0) > started for name, file in _winner(seen).files)
-
-
-def _is_key_open(source: _lookup.Source) -> bool:
-    return any(int(file.get("mode", "0"), 8) & 0o077 for name, file in source.files if name == "private key")
+    return started is None or any(file.get("changed", 0) > started for file in _winner(seen).files.values())
 
 
 def _open_key(source: _lookup.Source) -> str:
-    return f"The private key {source.private_key} has mode {dict(source.files)['private key']['mode']}"
+    return f"The private key {source.private_key} has mode {source.files['private_key']['mode']}"
 
 
 _REPAIRS: dict[State, Repair] = {
@@ -388,7 +384,7 @@ def _server_findings(state: State, reason: str, seen: Seen, policy: _preflight.P
     findings += [_catalogue.finding("not-seen", "place", f"Not all could be seen: {printable(thing)}.")
                  for thing in seen.answer["unseen"]]
     findings += [_catalogue.finding("key-permissions", "current", f"{_open_key(source)}.")
-                 for source in seen.sources if source.is_set and _is_key_open(source)]
+                 for source in seen.sources if source.is_set and source.is_key_open]
     return [*findings, *_source_findings(seen), *_served_findings(seen, policy)]
 
 

@@ -13,7 +13,7 @@ import typing as t
 
 from . import layout, lookup, pairs, processes, refusal, rest_port, served, server_log, sm_main, state
 
-# A log stamps whole seconds and the kernel counts from a rounded boot time.
+# A log stamps whole seconds: a line of this start may seem to be from before it.
 _CLOCK_GRAIN = 2.0
 
 
