@@ -25,10 +25,8 @@ options:
     description: The registered result.
     type: dict
     required: true
-  states:
-    description: The states that count as drift, as a list or with commas between them. Every one but V(in_sync) when
-      left out.
-    type: raw
+extends_documentation_fragment:
+  - sep.sesam.drift_states
 seealso:
   - plugin: sep.sesam.drift_report
     plugin_type: filter

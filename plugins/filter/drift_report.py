@@ -28,10 +28,8 @@ options:
     description: The registered results by the names of the hosts.
     type: dict
     required: true
-  states:
-    description: The states that count as drift, as a list or with commas between them. Every one but V(in_sync) when
-      left out.
-    type: raw
+extends_documentation_fragment:
+  - sep.sesam.drift_states
 seealso:
   - plugin: sep.sesam.drift
     plugin_type: filter
