@@ -197,12 +197,8 @@ def _sm_ini(home: Home, *, with_lgc: bool) -> str:
     values = {
         "gv_ro": f"{home.folder}/opt/",
         "gv_rw": f"{home.folder}/",  # one level above <SESAM_VAR>, as seen
-        "gv_rw_work": f"{var}/work/",
-        "gv_rw_tmp": f"{var}/tmp/",
         "gv_rw_lgc": f"{var}/log/lgc/",
-        "gv_rw_lis": f"{var}/lis/",
-        "gv_rw_stpd": f"{var}/stpd/",
-        "gv_rw_prot": f"{var}/prot/",
+        **{f"gv_rw_{name}": f"{var}/{name}/" for name in ("work", "tmp", "lis", "stpd", "prot")},
     }
     if not with_lgc:
         del values["gv_rw_lgc"]

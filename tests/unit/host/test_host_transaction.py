@@ -361,14 +361,20 @@ def test_the_pair_is_in_place_in_another_source(site: t.Any, new: pki.Pair, tmp_
     assert not Path(site.instance.certificate).exists()
 
 
+def renewed_elsewhere(site: t.Any, source: str, old: pki.Pair, new: pki.Pair, folder: Path) -> t.Any:
+    """Serve a pair of another source, whose files then get a newer one."""
+    files = elsewhere(site, old, folder)
+    start_with(site, source, files)
+    for path, content in zip(files, (new.pem, new.key_pem), strict=True):
+        Path(path).write_bytes(content)
+    return files
+
+
 @pytest.mark.parametrize("source", ["command_line", "sm_ini", "environment"])
 def test_a_newer_pair_in_another_source_needs_a_restart_alone(
     site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path, source: str
 ) -> None:
-    files = elsewhere(site, old, tmp_path / "elsewhere")
-    start_with(site, source, files)
-    Path(files[0]).write_bytes(new.pem)
-    Path(files[1]).write_bytes(new.key_pem)
+    files = renewed_elsewhere(site, source, old, new, tmp_path / "elsewhere")
     answer = site.replace(new)
     assert (answer["changed"], answer["action"], answer["failure"]) == (True, "restarted", None)
     assert site.serves(new)
@@ -381,10 +387,7 @@ def test_the_way_back_knows_the_pair_of_another_source(
     site: t.Any, old: pki.Pair, new: pki.Pair, tmp_path: Path, source: str
 ) -> None:
     """A restart alone failed at the log: what is served is what comes first, so no further stop and start."""
-    files = elsewhere(site, old, tmp_path / "elsewhere")
-    start_with(site, source, files)
-    Path(files[0]).write_bytes(new.pem)
-    Path(files[1]).write_bytes(new.key_pem)
+    renewed_elsewhere(site, source, old, new, tmp_path / "elsewhere")
     site.instance.set(log_line="never")
     answer = site.replace(new)
     assert (answer["failure"]["step"], answer["failure"]["way_back"]) == ("log_line", "")
