@@ -16,7 +16,7 @@ help: ## this list
 demo: ## the main job on an embedded stand-in: nothing else is needed
 	$(workbench) demo
 
-test: ## every test (make test ARGS="-k name" for pytest)
+test: ## every test, a quarter of an hour on two cores (make test ARGS="-k name" for pytest)
 	$(workbench) test $(ARGS)
 
 fuzz: ## mutated inputs for all that reads inputs (make fuzz ARGS="--seconds 600")
