@@ -53,11 +53,10 @@ class ActionModule(_base.SesamAction):
             pair = (choice.backup.wanted() if choice else self._pair(options, task_vars)).checked(policy)
         if not choice:
             self._compare_first(pair, policy, task_vars)
-        with self.pipelining():
-            if isinstance(pair, _preflight.WantedPair):
-                self.refuse_to_expose_a_key(options)
-            answer = self.ask_host(task_vars, order=_order(pair, policy, _key_on_host(options, choice)), **_pem(pair),
-                                   **{name: options[name] for name in _SENT_AS_GIVEN})
+        answer = self.ask_host(
+            task_vars, has_secret=isinstance(pair, _preflight.WantedPair),
+            order=_order(pair, policy, _key_on_host(options, choice)), **_pem(pair),
+            **{name: options[name] for name in _SENT_AS_GIVEN})
         return self._result(answer, pair, policy, choice)
 
     def _choice(self, options: _base.Options, task_vars: dict[str, t.Any]) -> _backups.Choice | None:

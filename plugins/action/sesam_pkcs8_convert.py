@@ -33,10 +33,8 @@ class ActionModule(_base.SesamAction):
         for option in ("src", "dest"):
             self.require_path_on_host(option, options)
         sent = {name: options[name] for name in _SENT_AS_GIVEN}
-        with self.pipelining():
-            if options["passphrase"]:
-                self.refuse_to_expose_a_key(options)
-            answer = self.ask_host_or_refuse(task_vars, **sent, mode=_mode(options["mode"]), order={})
+        answer = self.ask_host_or_refuse(
+            task_vars, has_secret=bool(options["passphrase"]), **sent, mode=_mode(options["mode"]), order={})
         before, after = answer.pop("before"), answer.pop("after")
         result = {name: value for name, value in answer.items() if name != "refused" and name[0] != "_"}
         if self._task.diff:

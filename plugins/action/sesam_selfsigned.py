@@ -127,14 +127,12 @@ class ActionModule(_base.SesamAction):
         return _issuance.There.of(answer), answer["paths"]
 
     def _make(self, order: dict[str, t.Any], options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
-        with self.pipelining():
-            if (order.get("key") or {}).get("content"):
-                self.refuse_to_expose_a_key(options)
-            return self._ask({"verb": "make", **order}, options, task_vars)
+        return self._ask({"verb": "make", **order}, options, task_vars)
 
     def _ask(self, order: dict[str, t.Any], options: _base.Options, task_vars: dict[str, t.Any]) -> _base.Result:
         given = {name: options[name] for name in (*_PATHS, "pending", "backup", "owner", "group") if options[name]}
-        return self.ask_host_or_refuse(task_vars, **given, order=order)
+        has_key = bool((order.get("key") or {}).get("content"))
+        return self.ask_host_or_refuse(task_vars, has_secret=has_key, **given, order=order)
 
 
 def _write(path: str, text: str) -> None:

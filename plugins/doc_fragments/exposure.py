@@ -14,10 +14,11 @@ class ModuleDocFragment:
 options:
   allow_key_exposure:
     description:
-      - Send a private key or its passphrase although Ansible would write it to a temporary file on the host
-        (connections that cannot be pipelined, become method C(su), E(ANSIBLE_KEEP_REMOTE_FILES)) or might print it
-        (E(ANSIBLE_DEBUG)).
-      - Without it, the task refuses to do so. Pipelining is switched on for this task in any case.
+      - Send a private key or its passphrase by an ordinary module (O(transport)) although Ansible would write it to a
+        temporary file on the host (connections that cannot be pipelined, become method C(su),
+        E(ANSIBLE_KEEP_REMOTE_FILES)) or might print it (E(ANSIBLE_DEBUG)); or write it into the program that
+        E(SEP_SESAM_HOST_PROGRAM) keeps.
+      - Without it, the task refuses to do so. Pipelining is switched on for such a module in any case.
     type: bool
     default: false
   order:

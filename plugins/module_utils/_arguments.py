@@ -25,6 +25,9 @@ INSTALLATION: Arguments = {
     "log_file": {"type": "path"},
 }
 
+# How the host is asked.
+_TRANSPORT: Arguments = {"transport": {"type": "str", "default": "auto", "choices": ["auto", "stdin", "module"]}}
+
 # What a pair is made of. An option is a secret when it *can* hold the text of a key: a certificate file may carry one.
 _PAIR: Arguments = {
     "certificate": {"type": "str", "no_log": True},
@@ -62,7 +65,7 @@ RESOLVE: Arguments = dict(
     chain=_PAIR["chain"],
     passphrase=_PAIR["passphrase"],
     backups={"type": "bool", "default": False},
-    **_CHECKS,
+    **_CHECKS, **_TRANSPORT,
 )
 
 REPLACE: Arguments = dict(
@@ -78,7 +81,7 @@ REPLACE: Arguments = dict(
     owner=_FILES["owner"],
     group=_FILES["group"],
     start_stopped={"type": "bool", "default": False},
-    **_PAIR, **_CHECKS, **_EXPOSURE,
+    **_PAIR, **_CHECKS, **_EXPOSURE, **_TRANSPORT,
 )
 REPLACE_RULES: Rules = {
     "required_one_of": [["certificate", "pkcs12", "backup"]],
@@ -94,7 +97,7 @@ CONVERT: Arguments = dict(
     src={"type": "path"},
     dest={"type": "path"},
     mode={"type": "raw", "default": "0600"},
-    **_FILES, **_EXPOSURE,
+    **_FILES, **_EXPOSURE, **_TRANSPORT,
 )
 CONVERT_RULES: Rules = {
     "required_one_of": [["private_key", "pkcs12", "certificate", "src"]],
@@ -121,7 +124,7 @@ SELFSIGNED: Arguments = dict(
     key_from={"type": "str", "default": "host", "choices": ["host", "controller"]},
     renew_key={"type": "bool", "default": False},
     csr_folder={"type": "str"},
-    **_FILES, **_EXPOSURE,
+    **_FILES, **_EXPOSURE, **_TRANSPORT,
 )
 SELFSIGNED_RULES: Rules = {
     "mutually_exclusive": [["current", "certificate_path"], ["current", "csr_path"]],
@@ -130,3 +133,18 @@ SELFSIGNED_RULES: Rules = {
     "required_by": {"certificate_path": "private_key_path", "csr_path": "private_key_path"},
 }
 SELFSIGNED_FLAGS: Flags = {"pending": ["current", "certificate_path", "private_key_path", "csr_path"]}
+
+
+class Asked(t.NamedTuple):
+    """What a module asks of the host: the question of the host code, and the options that are its parameters."""
+
+    question: str
+    arguments: Arguments
+
+
+OF_MODULE = {
+    "sesam_cert_resolve": Asked("resolve", RESOLVE),
+    "sesam_cert_replace": Asked("replace", REPLACE),
+    "sesam_pkcs8_convert": Asked("convert", CONVERT),
+    "sesam_selfsigned": Asked("key_files", SELFSIGNED),
+}

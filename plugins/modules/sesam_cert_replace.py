@@ -125,6 +125,7 @@ extends_documentation_fragment:
   - sep.sesam.checks
   - sep.sesam.exposure
   - sep.sesam.installation
+  - sep.sesam.transport
   - sep.sesam.attributes
 attributes:
   diff_mode:

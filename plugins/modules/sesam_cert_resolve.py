@@ -50,6 +50,7 @@ options:
 extends_documentation_fragment:
   - sep.sesam.checks
   - sep.sesam.installation
+  - sep.sesam.transport
   - sep.sesam.attributes
 attributes:
   diff_mode:

@@ -73,6 +73,7 @@ options:
     type: str
 extends_documentation_fragment:
   - sep.sesam.exposure
+  - sep.sesam.transport
   - sep.sesam.attributes
 attributes:
   diff_mode:

@@ -137,6 +137,7 @@ options:
 extends_documentation_fragment:
   - sep.sesam.exposure
   - sep.sesam.installation
+  - sep.sesam.transport
   - sep.sesam.attributes
 attributes:
   diff_mode:
@@ -237,8 +238,7 @@ def main():
     order = module.params.pop("order")
     if order is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_selfsigned.")
-    paths = {name: module.params[name + "_path"] for name in ("certificate", "private_key", "csr")}
-    module.exit_json(**answer("key_files", dict(module.params, check_mode=module.check_mode, paths=paths, **order)))
+    module.exit_json(**answer("key_files", dict(module.params, check_mode=module.check_mode, **order)))
 
 
 if __name__ == "__main__":

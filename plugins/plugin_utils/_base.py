@@ -7,26 +7,23 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 import os
 import re
 import sys
 import typing as t
 import warnings
 
-from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
-from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import (
     _catalogue,
     _contents,
+    _host_calls,
     _inputs,
     _lookup,
     _preflight,
     _report,
 )
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Refused
 
 try:
     from cryptography import __version__ as _FOUND
@@ -43,22 +40,13 @@ _LEAST = {"port": 1, "start_timeout": 1, "stop_timeout": 1, "lock_timeout": 0, "
 # A name of two labels or more that is no IPv4 address.
 _DNS_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
-Options = dict[str, t.Any]
-Result = dict[str, t.Any]
+Options = _host_calls.Options
+Result = _host_calls.Result
 
 
-class HostFailed(Exception):
-    """The module did not answer; C(result) is what Ansible made of that."""
-
-    def __init__(self, result: Result) -> None:
-        super().__init__(result.get("msg", ""))
-        self.result = result
-
-
-class SesamAction(ActionBase):  # type: ignore[misc]
+class SesamAction(_host_calls.HostCalls):
     """An action that asks one question of the host and makes a result of the answer."""
 
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Mapping[str, t.Any]]]
     RULES: t.ClassVar[t.Mapping[str, t.Any]] = {}
     FLAGS: t.ClassVar[t.Mapping[str, t.Sequence[str]]] = {}
 
@@ -75,7 +63,8 @@ class SesamAction(ActionBase):  # type: ignore[misc]
                 # What the library thinks of an input (BER and no DER, a negative serial number, a kind of key that is
                 # going out of use) would stand on the terminal between the tasks; what matters of it is a finding.
                 warnings.simplefilter("ignore")
-                result.update(self.answer(self._options(), task_vars or {}))
+                self.options = self._options()
+                result.update(self.answer(self.options, task_vars or {}))
             self._show_warnings(result, task_vars or {})
             if result.get("_ansible_no_log"):
                 # ansible-core 2.16 shows the results of a loop to callbacks unless the task says it too.
@@ -83,7 +72,7 @@ class SesamAction(ActionBase):  # type: ignore[misc]
         except Refused as exc:
             result.update(failed=True, changed=False, msg=_report.refusal(exc.findings),
                           findings=_report.findings_as_data(exc.findings))
-        except HostFailed as exc:
+        except _host_calls.HostFailed as exc:
             result.update(exc.result)
         return result
 
@@ -106,6 +95,10 @@ class SesamAction(ActionBase):  # type: ignore[misc]
             _validation, options = self.validate_argument_spec(argument_spec=self.ARGUMENTS, **self.RULES)
         except AnsibleActionFail as exc:
             raise AnsibleActionFail(self._without_secrets(str(exc))) from None
+        for name, entry in self.ARGUMENTS.items():
+            # A path is one of the host: what "~" and variables in it mean is known there.
+            if entry["type"] == "path" and options.get(name) is not None and name in self._task.args:
+                options[name] = str(self._task.args[name])
         for name, least in _LEAST.items():
             if options.get(name) is not None and options[name] < least:
                 raise AnsibleActionFail(f"{name} is {options[name]}; it has to be {least} or more.")
@@ -194,65 +187,6 @@ class SesamAction(ActionBase):  # type: ignore[misc]
                 raise FileNotFoundError(
                     f"it is not there, neither where copy looks for files nor in {os.getcwd()}") from None
             return os.path.abspath(path)
-
-    def ask_host(self, task_vars: dict[str, t.Any], module: str = "", **arguments: t.Any) -> Result:
-        """Run a module on the host, that of the same name where no other is named.
-
-        :raises HostFailed: it did not run.
-        """
-        # As they were given: the host expands its own paths.
-        given = {name: self._task.args[name] for name in _arguments.INSTALLATION if name in self._task.args}
-        answer: Result = self._execute_module(
-            module_name=f"sep.sesam.{module or self._task.action.rpartition('.')[2]}",
-            module_args={**given, **arguments}, task_vars=task_vars)
-        if "refused" not in answer:
-            raise HostFailed(answer)
-        return answer
-
-    def ask_host_or_refuse(self, task_vars: dict[str, t.Any], module: str = "", **arguments: t.Any) -> Result:
-        """The same; what the host refuses is refused.
-
-        :raises Refused: with the finding of the host.
-        """
-        answer = self.ask_host(task_vars, module, **arguments)
-        if answer["refused"]:
-            raise Refused(Finding(**answer["refused"]))
-        return answer
-
-    @contextlib.contextmanager
-    def pipelining(self) -> t.Iterator[None]:
-        """Pipeline the module, whatever is configured: without, its arguments lie on the host's disk in clear."""
-        try:
-            before = self._connection.get_option("pipelining")
-        except (KeyError, AttributeError, ValueError):
-            yield  # This kind of connection has no such option.
-            return
-        self._connection.set_option("pipelining", True)
-        try:
-            yield
-        finally:
-            self._connection.set_option("pipelining", before)
-
-    def refuse_to_expose_a_key(self, options: Options) -> None:
-        """Refuse to send a key where Ansible would write it to the host's disk or might print it."""
-        reasons = []
-        if constants.DEFAULT_DEBUG:
-            reasons.append("ANSIBLE_DEBUG is on")
-        if constants.DEFAULT_KEEP_REMOTE_FILES:
-            reasons.append("ANSIBLE_KEEP_REMOTE_FILES is on")
-        elif not self._is_pipelining_enabled("new"):
-            reasons.append(self._why_no_pipelining())
-        if reasons and not options["allow_key_exposure"]:
-            raise Refused(Finding(
-                "key-exposure", "place", "error",
-                f"The private key would be written to the host's disk or could be printed: {'; '.join(reasons)}.",
-                "Mend that, or set allow_key_exposure: true."))
-
-    def _why_no_pipelining(self) -> str:
-        become = self._connection.become
-        if become is not None and become.name == "su":
-            return "modules cannot be pipelined through become method su"
-        return f"the connection {self._connection.transport} cannot pipeline modules"
 
 
 def _guessed(host: str) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 
@@ -13,6 +14,9 @@ class Connection:
 
     transport = "imaginary"
     become: t.Any = None
+    # Of the two ways to a host, the one by which a test can see the arguments.
+    has_pipelining = False
+    _shell = types.SimpleNamespace(SHELL_FAMILY="sh")
 
     def __init__(self, **options: t.Any) -> None:
         self.options = options

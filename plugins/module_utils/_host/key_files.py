@@ -40,7 +40,7 @@ Paths = t.Dict[str, t.Optional[str]]
 def look_or_make(parameters: dict) -> dict:
     """Answer the question C(key_files), by its C(verb): C(look) or C(make).
 
-    Where: C(paths) (C(private_key), C(certificate), C(csr): absolute, or C(None)); or C(pending), true, and what
+    Where: C(private_key_path), C(certificate_path), C(csr_path), absolute, or C(None); or C(pending), true, and what
     C(layout.find) needs.
     """
     kept = None
@@ -51,7 +51,7 @@ def look_or_make(parameters: dict) -> dict:
         if parameters["verb"] == "look" and kept.is_answered(places.private_key):
             return dict(_look(dict.fromkeys(paths)), paths=paths)
     else:
-        paths = {name: parameters["paths"].get(name) for name in (_KEY, _CERTIFICATE, _CSR)}
+        paths = {name: parameters.get(name + "_path") for name in (_KEY, _CERTIFICATE, _CSR)}
     if parameters["verb"] == "look":
         return _look(paths)
     if kept is None:

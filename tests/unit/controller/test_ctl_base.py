@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import types
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.vault import VaultEditor, VaultLib, VaultSecret
 from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve
 from ansible_collections.sep.sesam.plugins.plugin_utils import _base, _certificates
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding
 from unit import answers, pki
 from unit.actions import asked
 
@@ -180,63 +178,6 @@ def test_no_line_of_a_key_is_repeated(act: t.Any) -> None:
         act(sesam_cert_replace, certificate="x", private_key=key, port=key).run()
     assert "port" in str(raised.value)
     assert [line for line in NEW.key_lines() if line in str(raised.value)] == []
-
-
-def key_exposure(action: t.Any, allowed: bool) -> str:
-    try:
-        action.refuse_to_expose_a_key({"allow_key_exposure": allowed})
-    except Refused as exc:
-        return str(exc)
-    return ""
-
-
-@pytest.mark.parametrize(("debug", "keep", "pipelining", "says"), [
-    (False, False, True, []), (True, False, True, ["ANSIBLE_DEBUG"]),
-    (False, True, True, ["ANSIBLE_KEEP_REMOTE_FILES"]),
-    (False, True, False, ["ANSIBLE_KEEP_REMOTE_FILES"]),
-    (False, False, False, ["connection imaginary cannot pipeline"]),
-    (True, True, False, ["ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES"]),
-])
-def test_a_key_is_not_sent_where_it_would_be_seen(
-    act: t.Any, monkeypatch: pytest.MonkeyPatch, debug: bool, keep: bool, pipelining: bool, says: list[str]
-) -> None:
-    monkeypatch.setattr(constants, "DEFAULT_DEBUG", debug)
-    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", keep)
-    action = act(sesam_cert_replace)
-    action._connection.options["pipelining"] = pipelining
-    message = key_exposure(action, allowed=False)
-    assert message.startswith("key-exposure: ") == bool(says)
-    assert all(words in message for words in says)
-    assert key_exposure(action, allowed=True) == ""
-
-
-def test_become_method_su_is_named(act: t.Any) -> None:
-    action = act(sesam_cert_replace)
-    action._connection.become = types.SimpleNamespace(name="su")
-    assert "become method su" in key_exposure(action, allowed=False)
-
-
-def test_a_refused_exposure_sends_nothing(act: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", True)
-    action = act(sesam_cert_replace, **REPLACE)
-    calls = asked(action, replaced())
-    assert "key-exposure" in action.run()["msg"]
-    assert calls == []
-
-
-def test_pipelining_is_put_back(act: t.Any) -> None:
-    action = act(sesam_cert_replace)
-    with contextlib.suppress(ZeroDivisionError), action.pipelining():
-        assert action._connection.options["pipelining"] is True
-        raise ZeroDivisionError
-    assert action._connection.options["pipelining"] is False
-
-
-def test_a_connection_without_pipelining_is_left_alone(act: t.Any) -> None:
-    action = act(sesam_cert_replace)
-    action._connection.options.clear()
-    with action.pipelining():
-        assert action._connection.options == {}
 
 
 @pytest.mark.parametrize("found", [None, "44.9.9", "3.4.8"])

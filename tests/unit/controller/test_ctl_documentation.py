@@ -23,8 +23,7 @@ from workbench import tree, venvs
 PLUGINS = "ansible_collections.sep.sesam.plugins"
 MODULES = sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("[!_]*.py"))
 # What a user sees; those with an underscore are parts of them.
-SPECS = {name: value for name, value in vars(_arguments).items()
-         if name.isupper() and name[0] != "_" and not name.endswith(("_RULES", "_FLAGS"))}
+SPECS = {name: asked.arguments for name, asked in _arguments.OF_MODULE.items()}
 ROLE = tree.ROOT / "roles" / "sesam_https"
 Options = dict[str, dict[str, t.Any]]
 

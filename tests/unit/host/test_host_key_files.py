@@ -25,6 +25,11 @@ from unit.host.test_host_transaction import tree
 NAMES = ("private_key", "certificate", "csr")
 
 
+def in_places(paths: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What the question says of where its files are."""
+    return {f"{name}_path": path for name, path in paths.items()}
+
+
 class Place:
     """Three files in two folders."""
 
@@ -38,7 +43,7 @@ class Place:
 
     @property
     def where(self) -> dict[str, t.Any]:
-        return {"paths": {name: str(getattr(self, name)) for name in NAMES}}
+        return in_places({name: str(getattr(self, name)) for name in NAMES})
 
     def put(self, pair: pki.Pair) -> None:
         """A pair and its request, as somebody made them."""
@@ -130,7 +135,7 @@ def pending(installation: Path) -> dict[str, t.Any]:
 
 def test_nothing_is_there(place: Place) -> None:
     seen = place.look()
-    assert seen["paths"] == place.where["paths"]
+    assert in_places(seen["paths"]) == place.where
     assert [seen[name]["status"] for name in NAMES] == ["absent"] * 3
     assert (seen["private_key"]["spki"], seen["certificate"]["chain"], seen["csr"]["der"]) == (None, [], None)
     assert seen["has_openssl"] is True
@@ -373,13 +378,13 @@ def test_places_that_are_refused(place: Place, new: pki.Pair) -> None:
         ({"private_key": "/nowhere/x"}, "directory-missing"),
         ({"private_key": str(place.csr), "csr": str(place.csr)}, "path-twice"),
     ):
-        assert make({"paths": paths}, key=key)["refused"]["id"] == id
+        assert make(in_places(paths), key=key)["refused"]["id"] == id
     for name in NAMES:
         path: Path = getattr(place, name)
         path.symlink_to("/etc/hostname")
         assert place.make(key=key)["refused"]["id"] == "destination-is-link"
         path.unlink()
-    assert make({"paths": {"private_key": str(place.private_key)}}, key=key)["changed"]
+    assert make(in_places({"private_key": str(place.private_key)}), key=key)["changed"]
 
 
 def test_no_openssl_is_needed_for_what_the_controller_made(place: Place, new: pki.Pair, no_openssl: None) -> None:
@@ -506,7 +511,7 @@ def test_a_certificate_without_a_place_is_signed_alone(place: Place) -> None:
     place.private_key.touch(mode=0o600)
     place.private_key.write_bytes(pki.key_bytes(key))
     before = place.contents()
-    where = {"paths": {"private_key": str(place.private_key), "certificate": None, "csr": None}}
+    where = in_places({"private_key": str(place.private_key), "certificate": None, "csr": None})
     answer = make(where, certificate=unsigned_certificate(pki.spki(key), ec.SECP256R1(), hashes.SHA256()))
     signed = x509.load_der_x509_certificate(base64.b64decode(answer["certificate"]))
     signed.verify_directly_issued_by(signed)

@@ -1,0 +1,245 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How an action asks the host: over standard input where that is possible, else by an ordinary module.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+import typing as t
+import uuid
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.sep.sesam.plugins.module_utils import _arguments
+from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
+
+# What Ansible takes for "find one".
+_DISCOVERY = ("", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
+_TRANSPORT_VARIABLE = "SEP_SESAM_TRANSPORT"
+_PROGRAM_VARIABLE = "SEP_SESAM_HOST_PROGRAM"
+# Of what a host has printed, so much is shown.
+_TAIL = 300
+
+Options = dict[str, t.Any]
+Result = dict[str, t.Any]
+
+
+class HostFailed(Exception):
+    """The host did not answer, and may have done something; C(result) is that of the task."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.get("msg", ""))
+        self.result = result
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One question to the host. C(has_secret): whether a key or a passphrase is among the arguments."""
+
+    module: str
+    arguments: dict[str, t.Any]
+    has_secret: bool
+
+    def program(self, check_mode: bool, nonce: str) -> bytes:
+        """The question as the host code takes it, which is how the module of that name would put it."""
+        spec = _arguments.OF_MODULE[self.module]
+        given = {name: entry.get("default") for name, entry in spec.arguments.items()} | self.arguments
+        paths = [name for name, entry in spec.arguments.items() if entry["type"] == "path" and given[name] is not None]
+        order = given.pop("order", None) or {}
+        return _host_program.program(spec.question, {**given, "check_mode": check_mode, **order}, paths, nonce)
+
+
+class HostCalls(ActionBase):  # type: ignore[misc]
+    """The part of an action that talks to the host. C(options): those of the task, once they are checked."""
+
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Mapping[str, t.Any]]]
+    options: Options
+
+    def ask_host(self, task_vars: dict[str, t.Any], module: str = "", has_secret: bool = False,
+                 **arguments: t.Any) -> Result:
+        """Ask the host what a module asks, that of the same name where no other is named.
+
+        Sent once: a second way is taken only where the program cannot have run by the first.
+
+        :raises Refused: it could not be asked.
+        :raises HostFailed: its answer was lost, or the ordinary module did not run.
+        """
+        self._host = str(task_vars.get("inventory_hostname", ""))
+        call = Call(module or self._task.action.rpartition(".")[2], {**self._installation(), **arguments}, has_secret)
+        transport, obstacle = self._transport(), self._obstacle()
+        if transport == "module" or (transport == "auto" and obstacle):
+            return self._by_module(call, task_vars, obstacle or "transport is module")
+        if obstacle:
+            raise Refused(_catalogue.finding("transport-impossible", "place", f"transport is stdin, but {obstacle}."))
+        reply, seen = self._by_stdin(call, task_vars)
+        if reply.answer is not None:
+            return reply.answer
+        if reply.began:
+            raise HostFailed(_lost(reply, seen))
+        if reply.no_python:
+            raise Refused(_catalogue.finding("python-missing", "place", self._no_python(task_vars, seen)))
+        if transport == "stdin":
+            raise Refused(_catalogue.finding(
+                "transport-impossible", "place", f"The host did not start the program that was sent ({seen})."))
+        # Where standard input does not arrive, a pipelined module would not either: a sudo that requires a terminal.
+        return self._by_module(call, task_vars, f"the host did not start what was sent to its standard input ({seen})",
+                               pipelined=False)
+
+    def ask_host_or_refuse(self, task_vars: dict[str, t.Any], module: str = "", has_secret: bool = False,
+                           **arguments: t.Any) -> Result:
+        """The same; what the host refuses is refused.
+
+        :raises Refused: with the finding of the host.
+        """
+        answer = self.ask_host(task_vars, module, has_secret, **arguments)
+        if answer["refused"]:
+            raise Refused(Finding(**answer["refused"]))
+        return answer
+
+    def _installation(self) -> dict[str, t.Any]:
+        """The options that say where the installation is, where they were given."""
+        return {name: self.options[name] for name in _arguments.INSTALLATION if name in self._task.args}
+
+    def _transport(self) -> str:
+        """How to ask: what the option says; where that is C(auto), the environment of the controller may choose."""
+        option, variable = self.options["transport"], os.environ.get(_TRANSPORT_VARIABLE)
+        chosen = variable if variable and option == "auto" else option
+        choices = self.ARGUMENTS["transport"]["choices"]
+        if chosen not in choices:
+            raise AnsibleActionFail(f"{_TRANSPORT_VARIABLE} is {chosen!r} in the environment of the controller; it has "
+                                    f"to be one of {', '.join(choices)}.")
+        return t.cast(str, chosen)
+
+    def _obstacle(self) -> str:
+        """Why nothing can be sent to the standard input of a program on the host; empty if it can."""
+        if getattr(self._connection._shell, "SHELL_FAMILY", "sh") == "powershell":
+            raise Refused(_catalogue.finding(
+                "host-windows", "place", "The host is reached by PowerShell (or become method runas)."))
+        become = self._connection.become
+        if not self._connection.has_pipelining:
+            return f"the connection {self._connection.transport} passes no standard input to a program"
+        if become is not None and not become.pipelining:
+            return f"become method {become.name} passes no standard input to a program"
+        return ""
+
+    # By standard input
+
+    def _by_stdin(self, call: Call, task_vars: dict[str, t.Any]) -> tuple[_host_program.Reply, str]:
+        """Send the program and read what comes back; and what was seen, in words for a message."""
+        nonce = uuid.uuid4().hex
+        program = call.program(self._task.check_mode, nonce)
+        self._keep_program(call, program)
+        command = _host_program.command(self._interpreter(task_vars), self._compute_environment_string(), nonce)
+        begin = time.monotonic()
+        # Without it, a connection may use a terminal for the prompt of become, and the program would go there.
+        with self._pipelining(True):
+            seen = self._low_level_execute_command(command, in_data=program)
+        reply = _host_program.read(nonce, seen["stdout"])
+        self._say(f"host code over standard input, Python {printable(reply.python) or '(did not start)'}, "
+                  f"{len(program)} bytes there, {len(seen['stdout'])} back, {time.monotonic() - begin:.2f} s")
+        return reply, _in_words(seen)
+
+    def _interpreter(self, task_vars: dict[str, t.Any]) -> str:
+        """The Python that is configured for the host; empty if the host is to find one."""
+        if self._task.delegate_to:
+            task_vars = task_vars["ansible_delegated_vars"][self._task.delegate_to]
+        configured = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
+        found = str(self._templar.template(configured) or "").strip()
+        return "" if found in _DISCOVERY else found
+
+    def _no_python(self, task_vars: dict[str, t.Any], seen: str) -> str:
+        configured = self._interpreter(task_vars)
+        if configured:
+            return f"ansible_python_interpreter is {configured}, which is no Python 3.6 or later on the host ({seen})."
+        return f"The host has no Python 3.6 or later as {', '.join(_host_program.INTERPRETERS)} ({seen})."
+
+    def _keep_program(self, call: Call, program: bytes) -> None:
+        """Write what is sent to a folder of the controller, for somebody who wants to run it by hand."""
+        folder = os.environ.get(_PROGRAM_VARIABLE)
+        if not folder:
+            return
+        if call.has_secret:
+            self._refuse_to_expose(f"{_PROGRAM_VARIABLE} is set")
+        name = f"{self._host}-{call.module}.py".replace(os.sep, "_")
+        path = os.path.join(folder, name)
+        try:
+            with open(path, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(program)
+        except OSError as exc:
+            raise AnsibleActionFail(
+                f"{_PROGRAM_VARIABLE} is set, but {path} cannot be written: {exc.strerror}.") from None
+        self._say(f"the program is kept as {path}")
+
+    # By an ordinary module
+
+    def _by_module(self, call: Call, task_vars: dict[str, t.Any], why: str, pipelined: bool | None = None) -> Result:
+        """Run the module of that name; C(why) not otherwise; C(pipelined) as configured where it is C(None)."""
+        # Without, its arguments would lie on the host's disk in clear.
+        with self._pipelining(True if call.has_secret and pipelined is None else pipelined):
+            if call.has_secret:
+                self._refuse_to_expose(*self._exposures(why))
+            begin = time.monotonic()
+            answer: Result = self._execute_module(
+                module_name=f"sep.sesam.{call.module}", module_args=call.arguments, task_vars=task_vars)
+        self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
+        if "refused" not in answer:
+            raise HostFailed(answer)
+        return answer
+
+    def _exposures(self, why: str) -> t.Iterator[str]:
+        """What makes Ansible write the arguments of a module to the host's disk, or perhaps print them."""
+        if constants.DEFAULT_DEBUG:
+            yield "ANSIBLE_DEBUG is on"
+        if constants.DEFAULT_KEEP_REMOTE_FILES:
+            yield "ANSIBLE_KEEP_REMOTE_FILES is on"
+        elif not self._is_pipelining_enabled("new"):
+            yield f"the module cannot be pipelined, since {why}"
+
+    def _refuse_to_expose(self, *reasons: str) -> None:
+        if reasons and not self.options["allow_key_exposure"]:
+            raise Refused(_catalogue.finding(
+                "key-exposure", "place",
+                f"The private key would be written to a disk or could be printed: {'; '.join(reasons)}."))
+
+    @contextlib.contextmanager
+    def _pipelining(self, value: bool | None) -> t.Iterator[None]:
+        """Switch pipelining, whatever is configured, for the time being; C(None) leaves it."""
+        try:
+            before = self._connection.get_option("pipelining")
+        except (KeyError, AttributeError, ValueError):
+            before = value = None  # This kind of connection has no such option.
+        if value is not None:
+            self._connection.set_option("pipelining", value)
+        try:
+            yield
+        finally:
+            if value is not None:
+                self._connection.set_option("pipelining", before)
+
+    def _say(self, text: str) -> None:
+        """For somebody who looks for a fault: -vvvv."""
+        self._display.vvvv(f"sep.sesam: {text}", host=self._host)
+
+
+def _lost(reply: _host_program.Reply, seen: str) -> Result:
+    """The result of a task that does not know what the host has done."""
+    finding = _catalogue.finding(
+        "answer-lost", "place",
+        f"The host has begun its work (Python {printable(reply.python)}), but {reply.problem} ({seen}).")
+    return {"failed": True, "msg": str(finding), "findings": _report.findings_as_data([finding])}
+
+
+def _in_words(seen: dict[str, t.Any]) -> str:
+    """Exit code, and the end of what was printed as errors, else of what was printed at all."""
+    printed = printable(" ".join((seen["stderr"] or seen["stdout"]).split()))
+    return f"exit code {seen['rc']}" + (f": {printed[-_TAIL:]}" if printed else "")

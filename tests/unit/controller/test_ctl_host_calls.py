@@ -1,0 +1,290 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The two ways to a host: which is taken, what is never taken twice, and what holds a key."""
+
+from __future__ import annotations
+
+import subprocess
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve
+from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
+from unit import answers, pki
+from unit.actions import asked
+
+PAIR = pki.make("new.example")
+REPLACE = {"certificate": PAIR.pem.decode(), "private_key": PAIR.key_pem.decode()}
+NOT_INSTALLED = {"sesam2000_ini": "/nowhere/sesam2000.ini"}
+UNTOUCHED = "Nothing was touched. "
+VARIABLES: dict[str, t.Any] = {"inventory_hostname": "one"}
+
+
+class Host:
+    """A shell on this machine, in the place of a connection; what it was sent, and what it lets through."""
+
+    def __init__(self, action: t.Any, spoil: t.Callable[[str], str] = str, send: t.Callable[[bytes], bytes] = bytes):
+        self.commands: list[str] = []
+        self.programs: list[bytes] = []
+        self._spoil, self._send = spoil, send
+        action._connection.has_pipelining = True
+        action._low_level_execute_command = self.execute
+        action._compute_environment_string = lambda: "LANGUAGE=en"
+        action._templar = Templar(DataLoader())
+        self.said: list[str] = []
+        action._display = types.SimpleNamespace(vvvv=lambda text, host: self.said.append(f"{host}: {text}"))
+
+    def execute(self, command: str, in_data: bytes) -> dict[str, t.Any]:
+        self.commands.append(command)
+        self.programs.append(in_data)
+        done = subprocess.run(["/bin/sh", "-c", command], input=self._send(in_data), capture_output=True, check=False)
+        return {"rc": done.returncode, "stdout": self._spoil(done.stdout.decode()), "stderr": done.stderr.decode()}
+
+
+def look(act: t.Any, transport: str = "auto", **variables: t.Any) -> tuple[t.Any, t.Callable[[], dict[str, t.Any]]]:
+    action = act(sesam_cert_resolve, **NOT_INSTALLED, transport=transport)
+    return action, lambda: t.cast(dict[str, t.Any], action.run(task_vars={**VARIABLES, **variables}))
+
+
+def test_the_host_is_asked_over_standard_input(act: t.Any) -> None:
+    action, run = look(act)
+    host, calls = Host(action), asked(action, {})
+    assert run()["state"] == "not_installed"
+    assert (len(host.programs), calls) == (1, [])
+    assert host.commands[0].count("LANGUAGE=en $python -I -c ") == 1
+    assert "sesam2000.ini" not in host.commands[0]
+    assert b"/nowhere/sesam2000.ini" in host.programs[0]
+    assert len(host.said) == 1
+    assert host.said[0].startswith("one: sep.sesam: host code over standard input, Python 3.")
+    assert f", {len(host.programs[0])} bytes there, " in host.said[0]
+
+
+def test_the_host_expands_its_own_paths(act: t.Any) -> None:
+    action = act(sesam_cert_resolve, sesam2000_ini="~/$LANGUAGE.ini")
+    Host(action)
+    assert f"{Path.home()}/en.ini: it does not exist" in action.run(task_vars=VARIABLES)["reason"]
+
+
+@pytest.mark.parametrize(("become", "has_pipelining", "reason"), [
+    (None, False, "the connection imaginary passes no standard input to a program"),
+    (types.SimpleNamespace(name="su", pipelining=False), True,
+     "become method su passes no standard input to a program"),
+])
+def test_what_passes_no_input_gets_the_module(
+    act: t.Any, become: t.Any, has_pipelining: bool, reason: str
+) -> None:
+    for transport in ("auto", "module", "stdin"):
+        action, run = look(act, transport)
+        host = Host(action)
+        action._connection.become, action._connection.has_pipelining = become, has_pipelining
+        calls = asked(action, answers.in_sync(PAIR))
+        result = run()
+        assert host.programs == []
+        if transport == "stdin":
+            assert result["msg"].startswith(f"{UNTOUCHED}transport-impossible: transport is stdin, but {reason}. ")
+            assert calls == []
+        else:
+            assert (result["state"], len(calls)) == ("in_sync", 1)
+            assert calls[0]["pipelining"] is False
+            assert f"ordinary module, since {reason}; " in host.said[0]
+
+
+def test_the_module_is_taken_where_it_is_chosen(act: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for option, variable, is_module in (
+        ("module", "", True), ("module", "stdin", True), ("auto", "module", True), ("auto", "", False),
+        ("auto", "auto", False), ("auto", "stdin", False), ("stdin", "module", False),
+    ):
+        monkeypatch.setenv("SEP_SESAM_TRANSPORT", variable)
+        action, run = look(act, option)
+        host, calls = Host(action), asked(action, answers.in_sync(PAIR))
+        run()
+        assert (len(calls), len(host.programs)) == (int(is_module), int(not is_module)), (option, variable)
+    monkeypatch.setenv("SEP_SESAM_TRANSPORT", "sdtin")
+    with pytest.raises(AnsibleActionFail, match=r"SEP_SESAM_TRANSPORT is 'sdtin'.*auto, stdin, module"):
+        look(act)[1]()
+
+
+def test_a_program_that_did_not_begin_is_followed_by_a_module_without_pipelining(act: t.Any) -> None:
+    """As sudo with requiretty does it."""
+    for transport in ("auto", "stdin"):
+        action, run = look(act, transport)
+        action._connection.options["pipelining"] = True
+        host, calls = Host(action), asked(action, answers.in_sync(PAIR))
+        action._low_level_execute_command = lambda command, in_data: {
+            "rc": 1, "stdout": "", "stderr": "sudo: sorry, you must have a tty to run sudo\r\n"}
+        result = run()
+        why = "exit code 1: sudo: sorry, you must have a tty to run sudo"
+        if transport == "stdin":
+            assert f"The host did not start the program that was sent ({why})." in result["msg"]
+            assert calls == []
+        else:
+            assert (result["state"], [call["pipelining"] for call in calls]) == ("in_sync", [False])
+            assert why in host.said[-1]
+        assert action._connection.options["pipelining"] is True
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda out: out[:out.index("begin") + 20],
+    lambda out: out[:out.index("answer") + 5],
+    lambda out: out[:-20],
+    lambda out: out.replace('"state', 'Broadcast message from root\n"state').replace("refused", "refuse!"),
+    lambda out: out.replace(" answer ", " answer 9999"),
+], ids=["nothing after the beginning", "cut in the frame", "cut in the answer", "words in the answer", "50 MB"])
+def test_what_began_is_never_asked_again(act: t.Any, spoil: t.Callable[[str], str]) -> None:
+    for transport in ("auto", "stdin"):
+        action, run = look(act, transport)
+        host, calls = Host(action, spoil), asked(action, answers.in_sync(PAIR))
+        message = run()["msg"]
+        assert message.startswith("answer-lost: The host has begun its work (Python 3.")
+        assert "Run the play again" in message
+        assert (len(host.programs), calls) == (1, [])
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda out: "Welcome!\r\n" + out.replace("\n", "\r\n") + "\r\nGood bye\r\n",
+    lambda out: "no newline here" + out + "sep.sesam answer 3 abc",
+])
+def test_banners_do_no_harm(act: t.Any, spoil: t.Callable[[str], str]) -> None:
+    action, run = look(act)
+    Host(action, spoil)
+    assert run()["state"] == "not_installed"
+
+
+@pytest.mark.parametrize(("interpreter", "says"), [
+    ("/nowhere/python3", "ansible_python_interpreter is /nowhere/python3, which is no Python 3.6 or later on the host"),
+    ("/bin/false", "ansible_python_interpreter is /bin/false, which is no Python"),
+    ("{{ found }}", "ansible_python_interpreter is /nowhere/python3, which"),
+])
+def test_no_python(act: t.Any, interpreter: str, says: str) -> None:
+    action, run = look(act, ansible_python_interpreter=trust_as_template(interpreter))
+    host, calls = Host(action), asked(action, {})
+    action._templar.available_variables = {"found": "/nowhere/python3"}
+    message = run()["msg"]
+    assert message.startswith(f"{UNTOUCHED}python-missing: ")
+    assert says in message
+    assert (len(host.commands), calls) == (1, [])
+
+
+@pytest.mark.parametrize("interpreter", ["auto", "auto_silent", "", "/usr/bin/env python3"])
+def test_pythons_that_are_found(act: t.Any, monkeypatch: pytest.MonkeyPatch, interpreter: str) -> None:
+    """The first of the usual places that starts; one that does not, or that fails, is passed over."""
+    monkeypatch.setattr(_host_program, "INTERPRETERS", ("/nowhere/python3", "/bin/false", "python3"))
+    action, run = look(act, ansible_python_interpreter=interpreter)
+    Host(action)
+    assert run()["state"] == "not_installed"
+
+
+def test_the_interpreter_of_the_host_to_which_it_is_delegated(act: t.Any) -> None:
+    action, run = look(act, ansible_python_interpreter="/nowhere/a", ansible_delegated_vars={
+        "two": {"ansible_python_interpreter": "/nowhere/b"}})
+    Host(action)
+    action._task.delegate_to = "two"
+    assert "ansible_python_interpreter is /nowhere/b" in run()["msg"]
+
+
+def test_powershell_is_refused(act: t.Any) -> None:
+    action, run = look(act)
+    calls = asked(action, {})
+    action._connection._shell = types.SimpleNamespace(SHELL_FAMILY="powershell")
+    message = run()["msg"]
+    assert message.startswith(f"{UNTOUCHED}host-windows: ")
+    assert "runas" in message
+    assert calls == []
+
+
+# Keys
+
+def exposure(act: t.Any, host: t.Callable[[t.Any], Host] | None = None, **options: t.Any) -> tuple[str, list[t.Any]]:
+    """What is said of a key that is to be sent, and the modules that were run."""
+    action = act(sesam_cert_replace, **REPLACE, **options)
+    calls = asked(action, {"failed": True, "msg": "sent"})
+    if host:
+        host(action)
+    return str(action.run(task_vars=VARIABLES)["msg"]), calls
+
+
+@pytest.mark.parametrize(("debug", "keep", "says"), [
+    (False, False, []), (True, False, ["ANSIBLE_DEBUG"]), (False, True, ["ANSIBLE_KEEP_REMOTE_FILES"]),
+    (True, True, ["ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES"]),
+])
+def test_a_module_gets_no_key_where_it_would_be_seen(
+    act: t.Any, monkeypatch: pytest.MonkeyPatch, debug: bool, keep: bool, says: list[str]
+) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_DEBUG", debug)
+    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", keep)
+    message, calls = exposure(act)
+    assert message.startswith(f"{UNTOUCHED}key-exposure: ") == bool(says)
+    assert len(calls) == (not says)
+    assert all(words in message for words in says)
+    assert exposure(act, allow_key_exposure=True)[0] == "sent"
+
+
+def test_a_module_with_a_key_is_pipelined_whatever_is_configured(act: t.Any) -> None:
+    _message, calls = exposure(act)
+    assert [call["pipelining"] for call in calls] == [True]
+
+
+def test_a_key_is_not_sent_where_a_module_cannot_be_pipelined(act: t.Any) -> None:
+    def requires_a_terminal(action: t.Any) -> Host:
+        host = Host(action)
+        action._low_level_execute_command = lambda command, in_data: {"rc": 1, "stdout": "", "stderr": "no tty"}
+        return host
+
+    message, calls = exposure(act, requires_a_terminal)
+    assert message.startswith(f"{UNTOUCHED}key-exposure: ")
+    assert "the module cannot be pipelined, since the host did not start what was sent" in message
+    assert "exit code 1: no tty" in message
+    assert calls == []
+    assert exposure(act, requires_a_terminal, allow_key_exposure=True)[0] == "sent"
+
+
+def test_a_connection_that_knows_no_pipelining_is_left_alone(act: t.Any) -> None:
+    action, run = look(act)
+    action._connection.options.clear()
+    host = Host(action)
+    assert run()["state"] == "not_installed"
+    assert len(host.programs) == 1
+    assert action._connection.options == {}
+
+
+# The program in a file
+
+def test_the_program_is_kept_and_can_be_run_by_hand(
+    act: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEP_SESAM_HOST_PROGRAM", str(tmp_path))
+    action, run = look(act)
+    host = Host(action)
+    run()
+    (kept,) = tmp_path.iterdir()
+    assert kept.name == "one-sesam_cert_resolve.py"
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (host.programs[0], 0o600)
+    assert str(kept) in host.said[0]
+    printed = subprocess.run(["python3", "-I", kept], capture_output=True, check=True).stdout.decode()
+    assert "/nowhere/sesam2000.ini: it does not exist" in printed
+
+
+def test_no_program_with_a_key_is_kept(act: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEP_SESAM_HOST_PROGRAM", str(tmp_path))
+    message, _calls = exposure(act, Host)
+    assert message.startswith(f"{UNTOUCHED}key-exposure: ")
+    assert "SEP_SESAM_HOST_PROGRAM is set" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_the_program_that_is_not_there(
+    act: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEP_SESAM_HOST_PROGRAM", str(tmp_path / "none"))
+    action, run = look(act)
+    host = Host(action)
+    with pytest.raises(AnsibleActionFail, match=r"SEP_SESAM_HOST_PROGRAM is set, but .*No such file or directory"):
+        run()
+    assert host.programs == []
