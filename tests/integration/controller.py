@@ -14,9 +14,11 @@ import time
 import typing as t
 from pathlib import Path
 
-from workbench import pythons, venvs
+from workbench import matrix, pythons, venvs
 
-OWN = venvs.Venv().bin
+# Of the cell of the matrix; else those of the venv of the tests, and hosts with the Python that made it.
+OWN = Path(os.environ.get(matrix.COMMANDS) or venvs.Venv().bin)
+HOST_PYTHON = Path(os.environ.get(matrix.PYTHON) or pythons.this().path)
 REPLACE = "sep.sesam.replace"
 _PLUGINS = Path(__file__).with_name("plugins")
 _SECONDS = 120.0
@@ -163,4 +165,4 @@ class Controller:
 
 def local(python: str | Path = "") -> Variables:
     """What an inventory says of a host that is this machine; its Python is not that of a virtual environment."""
-    return {"ansible_connection": "local", "ansible_python_interpreter": str(python or pythons.this().path)}
+    return {"ansible_connection": "local", "ansible_python_interpreter": str(python or HOST_PYTHON)}

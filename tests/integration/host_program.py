@@ -12,9 +12,10 @@ import typing as t
 import uuid
 from pathlib import Path
 
-from workbench import pythons, tree
+from workbench import tree
 
 from .certificates import Pair
+from .controller import HOST_PYTHON
 from .servers import Server
 
 FOLDER = tree.ROOT / "plugins" / "module_utils"
@@ -66,7 +67,7 @@ def start(
 ) -> Call:
     """Start it; C(wrapper) is a program that runs another one, as strace does."""
     process = subprocess.Popen(
-        [*wrapper, pythons.this().path, "-m", "_host", question],
+        [*wrapper, HOST_PYTHON, "-m", "_host", question],
         cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, umask=umask,
     )  # fmt: skip
     assert process.stdin

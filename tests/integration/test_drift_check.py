@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _verdict
 from integration import addresses
 from integration.certificates import Authority, Files, Pair
-from integration.controller import Controller, Outcome, Variables, local
+from integration.controller import HOST_PYTHON, Controller, Outcome, Variables, local
 from integration.servers import Server
 from integration.sshd import Sshd
-from workbench import matrix, pythons, venvs
+from workbench import matrix, venvs
 
 DRIFT_CHECK = "sep.sesam.drift_check"
 RESOLVE = "sep.sesam.sesam_cert_resolve"
@@ -51,7 +51,7 @@ def unreachable() -> Variables:
     """A host where no sshd listens."""
     return {"ansible_connection": "ssh", "ansible_host": addresses.address(7), "ansible_port": addresses.free_port(),
             "ansible_ssh_common_args": "-F /dev/null", "ansible_ssh_retries": 0,
-            "ansible_python_interpreter": str(pythons.this().path)}
+            "ansible_python_interpreter": str(HOST_PYTHON)}
 
 
 def hosted(server: Server, files: Files | None = None, python: str = "", **others: t.Any) -> Variables:
@@ -124,7 +124,7 @@ def test_all_unreachable(number: int, env: dict[str, str], controller: Controlle
 
 def test_over_ssh(make_server: MakeServer, controller: Controller, own_sshd: Sshd, wanted: Pair, files: Files) -> None:
     """One that can be reached beside one that cannot, and one where the login is refused."""
-    place = {"ansible_python_interpreter": str(pythons.this().path), **make_server(wanted).variables(files)}
+    place = {"ansible_python_interpreter": str(HOST_PYTHON), **make_server(wanted).variables(files)}
     login = own_sshd.variables(addresses.address(0), "root")
     hosts = {"gone": {**login, **place, "ansible_port": addresses.free_port()},
              "here": {**login, **place}, "locked": {**login, **place, "ansible_user": "nobody-of-that-name"}}

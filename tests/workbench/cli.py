@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import typing as t
+from pathlib import Path
 
 from . import commands, docs, fuzz, lint, matrix, neighbours, package, sanity, tree, venvs
 
@@ -32,6 +33,26 @@ def test(*arguments: str) -> None:
     commands.become([venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments], env=env)
 
 
+def run_matrix(*words: str) -> None:
+    """Run every integration test in each cell of the matrix, or in those whose names have all of the words."""
+    cells = [cell for cell in matrix.CELLS if all(word in str(cell) for word in words)]
+    venv = venvs.main_venv("demo", "test")
+    matrix.ensure()
+    neighbours.ensure(venv)
+    os.chdir(tree.ROOT)
+    tests: list[str | Path] = [venv.bin / "pytest", "-q", "-n", WORKERS, "--dist", "worksteal", "tests/integration"]
+    failed = []
+    for cell in cells:
+        commands.say(f"== {cell}")
+        try:
+            commands.show(tests, env={**venv.environment(), **matrix.environment(cell)})
+        except commands.WorkbenchError as error:
+            failed.append(f"{cell}: {error}")
+    if failed or not cells:
+        raise commands.WorkbenchError("\n".join(failed) or f"no cell has all of: {' '.join(words)}")
+    commands.say(f"all integration tests passed in {len(cells)} cells")
+
+
 def bench(*arguments: str) -> None:
     """Measure what the collection costs, on this machine."""
     venv = venvs.main_venv("demo", "test")
@@ -51,6 +72,7 @@ COMMANDS: dict[str, t.Callable[..., None]] = {
     "docs": docs.docs,
     "fuzz": fuzz.fuzz,
     "lint": lint.lint,
+    "matrix": run_matrix,
     "sanity": sanity.sanity,
     "test": test,
 }

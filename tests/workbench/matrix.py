@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, the sep.sesam contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ends of what we support: oldest ansible-core with the oldest Python, newest with the newest.
+"""Which ansible-core with which Python on the host, and how the one reaches the other.
 
-`make test` makes a controller for each end where this machine has the Pythons for it, and leaves a
-note of their places for the tests. Where it has not, the tests skip with the reason given here.
+The ends of what we support are the oldest with the oldest and the newest with the newest. `make test` makes a
+controller for each end where this machine has the Pythons for it, and leaves a note of their places for the tests.
+Where it has not, the tests skip with the reason given here. `make matrix` runs every integration test in each cell.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import typing as t
 
 from . import commands, pythons, tree, venvs
 
+# What tells the integration tests which cell they are in: the commands of an ansible-core, the Python of the hosts.
+COMMANDS, PYTHON, TRANSPORT = "MATRIX_COMMANDS", "MATRIX_PYTHON", "SEP_SESAM_TRANSPORT"
 NOTE = tree.ROOT / ".venv" / "matrix.json"
 
 
@@ -36,6 +39,23 @@ class Place(t.NamedTuple):
 
 OLDEST = End("core-2.16", controllers=("3.10", "3.11", "3.12"), hosts=("3.6",))
 NEWEST = End("core-newest", controllers=("3.14", "3.13", "3.12"), hosts=("3.14", "3.13"))
+_MIDDLE = End("core-2.19", controllers=("3.11", "3.12", "3.13"), hosts=("3.9",))
+
+
+class Cell(t.NamedTuple):
+    """An ansible-core, a Python on the host, and the transport."""
+
+    end: End
+    python: str
+    transport: str
+
+    def __str__(self) -> str:
+        return f"{self.end.name}, host on Python {self.python}, by {self.transport}"
+
+
+# As ordinary module, the newest ansible-core runs on no Python 3.6.
+CELLS = (*(Cell(end, python, transport) for end, python in ((OLDEST, "3.6"), (_MIDDLE, "3.9"), (NEWEST, "3.13"))
+           for transport in ("stdin", "module")), Cell(NEWEST, "3.6", "stdin"))
 
 
 def read(end: End) -> Place:
@@ -51,6 +71,17 @@ def ensure() -> None:
     found = [end for end, place in places.items() if not place.missing]
     commands.all_at_once(*(functools.partial(controller, end) for end in found))
     NOTE.write_text(json.dumps({end.name: place._asdict() for end, place in places.items()}, indent=2))
+
+
+def environment(cell: Cell) -> dict[str, str]:
+    """What tells the tests that they are in this cell; its controller is made.
+
+    :raises WorkbenchError: a Python that it needs is not here.
+    """
+    venv, python = controller(cell.end), pythons.find(cell.python)
+    if venv is None or python is None:
+        raise commands.WorkbenchError(f"{cell}: a Python that it needs is not on this machine")
+    return {COMMANDS: str(venv.bin), PYTHON: str(python), TRANSPORT: cell.transport}
 
 
 def controller(end: End) -> venvs.Venv | None:
