@@ -42,7 +42,7 @@ def test_new_rmi_has_nothing_of_the_controller(
 
     assert run.rc == 0, run.output
     assert inheriting.served() == wanted.fingerprint
-    assert [f["id"] for f in run.replace().result["findings"] if f["id"] == "process-context-changed"] == []
+    assert [f for f in run.replace().result["findings"] if f["id"] == "process-context-changed"] == []
     new = inheriting.instance.pid()
     assert new
     assert new != old
