@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A look at every server, by a task, a playbook and the role with nothing to do, against ping."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from pathlib import Path
+
+from integration.controller import REPLACE
+
+from . import contest, fleet
+from .contest import Contender
+from .scene import MODULE, STDIN, TRANSPORTS, Scene, carried_by
+
+PING = "ansible.builtin.ping"
+_TASK = "sep.sesam.sesam_cert_resolve"
+_DRIFT_CHECK = "sep.sesam.drift_check"
+_TASK_BUDGETS = {STDIN: 0.9, MODULE: 1.2}
+_TASK_PROCESSOR = 1.2
+_DRIFT_CHECK_BUDGET, _DRIFT_CHECK_PROCESSOR = 1.4, 1.6
+_ROLE_BUDGET = 1.6
+_GROWTH_BUDGET = 1.1
+# Two hundred hosts take a minute, so they get fewer rounds.
+_ROUNDS_WITH_MANY = 3
+# In place is what is asked for.
+_SELFSIGNED = fleet.given(sesam_https_source="selfsigned", sesam_https_key_type="EC",
+                          sesam_https_names=["backup.example"])
+
+
+def measure(scene: Scene) -> t.Iterator[contest.Contest]:
+    """All of them, and what an admin would write without this collection."""
+    with fleet.running(scene.folder, scene.hosts) as hosts:
+        contenders = [Contender(PING, hosts.ping)]
+        for transport in TRANSPORTS:
+            run = functools.partial(hosts.run, env=carried_by(transport))
+            contenders += [
+                Contender(f"{_TASK}, by {transport}", functools.partial(run, _task(hosts)),
+                          _TASK_BUDGETS[transport], _TASK_PROCESSOR),
+                Contender(f"{_DRIFT_CHECK}, by {transport}", functools.partial(run, _DRIFT_CHECK),
+                          _DRIFT_CHECK_BUDGET, _DRIFT_CHECK_PROCESSOR),
+                Contender(f"{REPLACE}, nothing to do, by {transport}", functools.partial(run, REPLACE), _ROLE_BUDGET),
+            ]
+        selfsigned = functools.partial(hosts.run, REPLACE, *_SELFSIGNED, env=carried_by(TRANSPORTS[0]))
+        by_hand = functools.partial(hosts.run, fleet.PLAYS / "audit_by_hand.yml")
+        contenders += [Contender(f"{REPLACE}, selfsigned, nothing to do, by {TRANSPORTS[0]}", selfsigned, _ROLE_BUDGET),
+                       Contender("an audit with community.crypto", by_hand)]
+        _warm_up(contenders)
+        yield contest.in_turn(str(hosts), contenders, scene.rounds)
+
+
+def measure_growth(scene: Scene) -> t.Iterator[contest.Contest]:
+    """How the cost of the task grows with the number of hosts, against that of ping."""
+    with fleet.running(scene.folder, scene.many) as hosts:
+        contenders = []
+        for number in (scene.hosts, scene.many):
+            contenders.append(Contender(f"{PING}, {number} hosts", functools.partial(hosts.ping, number)))
+            contenders += [Contender(f"{_TASK}, {number} hosts, by {transport}", functools.partial(
+                hosts.run, _task(hosts), hosts=number, env=carried_by(transport))) for transport in TRANSPORTS]
+        found = contest.in_turn(str(hosts), contenders, min(scene.rounds, _ROUNDS_WITH_MANY))
+    checks = [contest.Check(
+        f"{_TASK}, {scene.hosts} to {scene.many} hosts, by {transport}", "x as ping grows",
+        _growth(found, scene, _TASK, f", by {transport}") / _growth(found, scene, PING), _GROWTH_BUDGET)
+        for transport in TRANSPORTS]
+    yield found.part(f"{scene.hosts} of these hosts", f", {scene.hosts} hosts")
+    yield found.part(found.title, f", {scene.many} hosts", checks)
+
+
+def _growth(found: contest.Contest, scene: Scene, name: str, how: str = "") -> float:
+    return found.seconds(f"{name}, {scene.many} hosts{how}") / found.seconds(f"{name}, {scene.hosts} hosts{how}")
+
+
+def _task(hosts: fleet.Fleet) -> Path:
+    return fleet.play(hosts.folder, _TASK, sesam2000_ini=hosts.instance.sesam2000_ini, port=hosts.instance.port)
+
+
+def _warm_up(contenders: t.Iterable[Contender]) -> None:
+    """The first time, Python compiles what it imports."""
+    for contender in contenders:
+        t.cast("functools.partial[object]", contender.run)(hosts=1)
