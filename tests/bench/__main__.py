@@ -18,16 +18,18 @@ from pathlib import Path
 
 import pytest
 
-from . import audits, contest, conversion, replacement
+from . import audits, contest, conversion, profiles, replacement
 from .scene import Scene
 
-Measure = t.Callable[[Scene], t.Iterator[contest.Contest]]
+Found = contest.Contest | profiles.Profile
+Measure = t.Callable[[Scene], t.Iterator[Found]]
 
 MEASURES: dict[str, Measure] = {
     "audit": audits.measure,
     "replacement": replacement.measure,
     "downtime": replacement.measure_downtime,
     "growth": audits.measure_growth,
+    "profile": audits.measure_profile,
     "conversion": conversion.measure,
 }
 
@@ -43,7 +45,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.measures) - MEASURES.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
-    found: dict[str, list[contest.Contest]] = {}
+    found: dict[str, list[Found]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for name in options.measures or MEASURES:
             (Path(folder) / name).mkdir()
@@ -57,7 +59,7 @@ def main() -> int:
     return _budgets([check for some in found.values() for one in some for check in one.checks])
 
 
-def _shown(found: contest.Contest) -> contest.Contest:
+def _shown(found: Found) -> Found:
     print(found.in_words(), end="\n\n", flush=True)
     return found
 
@@ -69,7 +71,7 @@ def _budgets(checks: list[contest.Check]) -> int:
     return int(not all(check.is_met for check in checks))
 
 
-def _write(report: Path, found: dict[str, list[contest.Contest]], options: argparse.Namespace) -> None:
+def _write(report: Path, found: dict[str, list[Found]], options: argparse.Namespace) -> None:
     made = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),

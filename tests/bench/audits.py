@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import functools
 import typing as t
-from pathlib import Path
 
 from integration.controller import REPLACE
+from workbench import pythons
 
-from . import contest, fleet
+from . import contest, controller_side, fleet, host_call
 from .contest import Contender
+from .fleet import AUDIT, PING
+from .profiles import Profile
 from .scene import MODULE, STDIN, TRANSPORTS, Scene, carried_by
 
-PING = "ansible.builtin.ping"
-_TASK = "sep.sesam.sesam_cert_resolve"
 _DRIFT_CHECK = "sep.sesam.drift_check"
-_TASK_BUDGETS = {STDIN: 0.9, MODULE: 1.2}
-_TASK_PROCESSOR = 1.2
+_AUDIT_BUDGETS = {STDIN: 0.9, MODULE: 1.2}
+_AUDIT_PROCESSOR = 1.2
 _DRIFT_CHECK_BUDGET, _DRIFT_CHECK_PROCESSOR = 1.4, 1.6
 _ROLE_BUDGET = 1.6
 _GROWTH_BUDGET = 1.1
 # Two hundred hosts take a minute, so they get fewer rounds.
 _ROUNDS_WITH_MANY = 3
+# One after the other.
+_PROFILED_HOSTS = 5
+_CALLS_IN_A_ROUND = 4
 # In place is what is asked for.
 _SELFSIGNED = fleet.given(sesam_https_source="selfsigned", sesam_https_key_type="EC",
                           sesam_https_names=["backup.example"])
@@ -37,8 +40,8 @@ def measure(scene: Scene) -> t.Iterator[contest.Contest]:
         for transport in TRANSPORTS:
             run = functools.partial(hosts.run, env=carried_by(transport))
             contenders += [
-                Contender(f"{_TASK}, by {transport}", functools.partial(run, _task(hosts)),
-                          _TASK_BUDGETS[transport], _TASK_PROCESSOR),
+                Contender(f"{AUDIT}, by {transport}", functools.partial(run, hosts.audit),
+                          _AUDIT_BUDGETS[transport], _AUDIT_PROCESSOR),
                 Contender(f"{_DRIFT_CHECK}, by {transport}", functools.partial(run, _DRIFT_CHECK),
                           _DRIFT_CHECK_BUDGET, _DRIFT_CHECK_PROCESSOR),
                 Contender(f"{REPLACE}, nothing to do, by {transport}", functools.partial(run, REPLACE), _ROLE_BUDGET),
@@ -57,23 +60,28 @@ def measure_growth(scene: Scene) -> t.Iterator[contest.Contest]:
         contenders = []
         for number in (scene.hosts, scene.many):
             contenders.append(Contender(f"{PING}, {number} hosts", functools.partial(hosts.ping, number)))
-            contenders += [Contender(f"{_TASK}, {number} hosts, by {transport}", functools.partial(
-                hosts.run, _task(hosts), hosts=number, env=carried_by(transport))) for transport in TRANSPORTS]
+            contenders += [Contender(f"{AUDIT}, {number} hosts, by {transport}", functools.partial(
+                hosts.run, hosts.audit, hosts=number, env=carried_by(transport))) for transport in TRANSPORTS]
         found = contest.in_turn(str(hosts), contenders, min(scene.rounds, _ROUNDS_WITH_MANY))
     checks = [contest.Check(
-        f"{_TASK}, {scene.hosts} to {scene.many} hosts, by {transport}", "x as ping grows",
-        _growth(found, scene, _TASK, f", by {transport}") / _growth(found, scene, PING), _GROWTH_BUDGET)
+        f"{AUDIT}, {scene.hosts} to {scene.many} hosts, by {transport}", "x as ping grows",
+        _growth(found, scene, AUDIT, f", by {transport}") / _growth(found, scene, PING), _GROWTH_BUDGET)
         for transport in TRANSPORTS]
     yield found.part(f"{scene.hosts} of these hosts", f", {scene.hosts} hosts")
     yield found.part(found.title, f", {scene.many} hosts", checks)
 
 
+def measure_profile(scene: Scene) -> t.Iterator[Profile]:
+    """Where the time of one host goes, on it and on the controller."""
+    with fleet.running(scene.folder, min(scene.hosts, _PROFILED_HOSTS)) as hosts:
+        for python in (pythons.this(), pythons.interpreter("3.6")):
+            if python:
+                yield host_call.profile(hosts.instance, python, scene.rounds * _CALLS_IN_A_ROUND)
+        yield from controller_side.profiles(hosts, scene.rounds)
+
+
 def _growth(found: contest.Contest, scene: Scene, name: str, how: str = "") -> float:
     return found.seconds(f"{name}, {scene.many} hosts{how}") / found.seconds(f"{name}, {scene.hosts} hosts{how}")
-
-
-def _task(hosts: fleet.Fleet) -> Path:
-    return fleet.play(hosts.folder, _TASK, sesam2000_ini=hosts.instance.sesam2000_ini, port=hosts.instance.port)
 
 
 def _warm_up(contenders: t.Iterable[Contender]) -> None:

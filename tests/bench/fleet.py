@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import resource
 import sys
 import typing as t
@@ -20,11 +21,16 @@ from integration.controller import MOST_FORKS, Controller, Variables, local
 from workbench import neighbours, tree, venvs
 
 from .contest import Cost
+from .scene import MODULE, STDIN, TRANSPORTS, carried_by
 
+PING, AUDIT = "ansible.builtin.ping", "sep.sesam.sesam_cert_resolve"
 PLAYS = Path(__file__).with_name("plays")
 # One sshd listens on so many addresses at most.
 _ADDRESSES_OF_AN_SSHD = 16
 _SECONDS = 900.0
+# What it says at -vvvv.
+_SAID = {STDIN: "host code over standard input", MODULE: "ordinary module"}
+_CHANGED = re.compile(r"changed=[1-9]")
 _ENVIRONMENT = {
     "ANSIBLE_CALLBACKS_ENABLED": "none",
     "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=15m",
@@ -41,28 +47,35 @@ class Fleet:
         self.instance = instance
         self._hosts = hosts
         self._controller = Controller(folder / "controller")
-        self._ping = play(folder, "ansible.builtin.ping")
+        self.ping_play = play(folder, PING)
+        self.audit = play(folder, AUDIT, sesam2000_ini=instance.sesam2000_ini, port=instance.port)
 
     def __str__(self) -> str:
         return (f"{len(self._hosts)} hosts over SSH, pipelining on, interpreter given, "
                 f"{min(len(self._hosts), MOST_FORKS)} forks")
 
     def run(self, playbook: str | Path, *arguments: str | Path, env: dict[str, str] | None = None,
-            hosts: int | None = None, changes: bool = False) -> Cost:
+            hosts: int | None = None, changes: bool = False, says: str = "") -> Cost:
         """Run a playbook on all of them, or on so many; it has to succeed, and to change what it should and no more."""
         some = dict(itertools.islice(self._hosts.items(), hosts))
         before = _processor()
         done = self._controller.start(some, *arguments, playbook=playbook, env={**_ENVIRONMENT, **(env or {})}
                                       ).finish(_SECONDS)
         used = _processor() - before
-        if done.rc or ("changed=0" not in done.output) != changes:
+        if done.rc or bool(_CHANGED.search(done.output)) != changes:
             raise RuntimeError(f"{playbook} was to succeed and {'change something' if changes else 'change nothing'}:\n"
                                f"{done.output}")
+        if says not in done.output:
+            raise RuntimeError(f"{playbook} was to say {says!r}:\n{done.output}")
         return Cost(done.seconds, used)
+
+    def require(self, transport: str) -> None:
+        """Whether the host code really goes that way: what is measured is to be what is said."""
+        self.run(self.audit, "-vvvv", env=carried_by(transport), hosts=1, says=_SAID[transport])
 
     def ping(self, hosts: int | None = None) -> Cost:
         """The yardstick."""
-        return self.run(self._ping, hosts=hosts)
+        return self.run(self.ping_play, hosts=hosts)
 
 
 @contextlib.contextmanager
@@ -83,6 +96,8 @@ def running(folder: Path, number: int, **switches: object) -> t.Iterator[Fleet]:
         hosts = {f"host{n}": {**common, **login} for n, login in enumerate(_logins(stack, number))}
         fleet = Fleet(folder, hosts, instance)
         fleet.ping()
+        for transport in TRANSPORTS:
+            fleet.require(transport)
         yield fleet
 
 

@@ -16,6 +16,7 @@ from integration.controller import REPLACE
 
 from . import contest, fleet
 from .contest import Contender, Cost
+from .fleet import PING
 from .scene import TRANSPORTS, Scene, carried_by
 
 STOP_DELAY, START_DELAY = 1, 2
@@ -23,7 +24,6 @@ _SERVER = f"a server that takes {STOP_DELAY} s to stop and {START_DELAY} s to st
 _STOP_START = "stop and start, two tasks with command"
 _BY_HAND = "a replacement with community.crypto"
 _PINGS, _DOWNTIME_BUDGET = 2.0, 1.1
-_PING = "ansible.builtin.ping"
 Run = t.Callable[[], Cost]
 
 
@@ -64,10 +64,10 @@ def measure(scene: Scene) -> t.Iterator[contest.Contest]:
     """The whole replacement, against what it cannot do without."""
     with fleet.running(scene.folder, 1, stop_delay=STOP_DELAY, start_delay=START_DELAY) as hosts:
         server = _Server(hosts)
-        contenders = [Contender(_STOP_START, server.stop_start), Contender(_PING, hosts.ping), *_replacements(server)]
+        contenders = [Contender(_STOP_START, server.stop_start), Contender(PING, hosts.ping), *_replacements(server)]
         _warm_up(contenders)
         found = contest.in_turn(f"A replacement over SSH, {_SERVER}", contenders, scene.rounds)
-        least = found.seconds(_STOP_START) + _PINGS * found.seconds(_PING)
+        least = found.seconds(_STOP_START) + _PINGS * found.seconds(PING)
         checks = [contest.Check(_ours(transport), f"s; at most stop and start plus {_PINGS} x ping",
                                 found.seconds(_ours(transport)), least) for transport in TRANSPORTS]
         yield contest.Contest(found.title, found.costs, checks)

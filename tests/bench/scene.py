@@ -8,10 +8,8 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-
 STDIN, MODULE = "stdin", "module"
-TRANSPORTS = (STDIN, MODULE) if "transport" in _arguments.RESOLVE else (MODULE,)
+TRANSPORTS = (STDIN, MODULE)
 
 
 class Scene(t.NamedTuple):
