@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from . import audits, contest, conversion, profiles, replacement
+from . import audits, contest, conversion, page, profiles, replacement
 from .scene import Scene
 
 Found = contest.Contest | profiles.Profile
@@ -42,7 +42,11 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=200, help="how many for the growth (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of which the median counts (default: %(default)s)")
     parser.add_argument("--report", type=Path, default=Path("build/bench.json"), help="a file for every single value")
+    parser.add_argument("--page", action="store_true", help="put what is in the report into docs/performance.md")
     options = parser.parse_args()
+    if options.page:
+        page.write(options.report)
+        return 0
     if unknown := set(options.measures) - MEASURES.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     found: dict[str, list[Found]] = {}

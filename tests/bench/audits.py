@@ -15,7 +15,7 @@ from . import contest, controller_side, fleet, host_call
 from .contest import Contender
 from .fleet import AUDIT, PING
 from .profiles import Profile
-from .scene import MODULE, STDIN, TRANSPORTS, Scene, carried_by
+from .scene import GROWTH_ROUNDS, MODULE, STDIN, TRANSPORTS, Scene, carried_by
 
 _DRIFT_CHECK = "sep.sesam.drift_check"
 _AUDIT_BUDGETS = {STDIN: 0.9, MODULE: 1.2}
@@ -23,8 +23,6 @@ _AUDIT_PROCESSOR = 1.2
 _DRIFT_CHECK_BUDGET, _DRIFT_CHECK_PROCESSOR = 1.4, 1.6
 _ROLE_BUDGET = 1.6
 _GROWTH_BUDGET = 1.1
-# Two hundred hosts take a minute, so they get fewer rounds.
-_ROUNDS_WITH_MANY = 3
 # One after the other.
 _PROFILED_HOSTS = 5
 _CALLS_IN_A_ROUND = 4
@@ -62,7 +60,7 @@ def measure_growth(scene: Scene) -> t.Iterator[contest.Contest]:
             contenders.append(Contender(f"{PING}, {number} hosts", functools.partial(hosts.ping, number)))
             contenders += [Contender(f"{AUDIT}, {number} hosts, by {transport}", functools.partial(
                 hosts.run, hosts.audit, hosts=number, env=carried_by(transport))) for transport in TRANSPORTS]
-        found = contest.in_turn(str(hosts), contenders, min(scene.rounds, _ROUNDS_WITH_MANY))
+        found = contest.in_turn(str(hosts), contenders, min(scene.rounds, GROWTH_ROUNDS))
     checks = [contest.Check(
         f"{AUDIT}, {scene.hosts} to {scene.many} hosts, by {transport}", "x as ping grows",
         _growth(found, scene, AUDIT, f", by {transport}") / _growth(found, scene, PING), _GROWTH_BUDGET)

@@ -10,6 +10,8 @@ import statistics
 import time
 import typing as t
 
+from . import amounts
+
 
 class Cost(t.NamedTuple):
     """What something took: by the clock, and of the processor on the controller, where that was asked."""
@@ -84,7 +86,7 @@ class Contest:
                 continue
             pairs = [one / other for one, other in zip(ours, theirs, strict=True)]
             compared = f"{ratio(ours, theirs):6.2f} x ({min(pairs):.2f} to {max(pairs):.2f})"
-            row = f"  {what:58} {_in_words(ours):32} {'' if name == yardstick else compared}"
+            row = f"  {what:58} {amounts.in_a_row(ours):32} {'' if name == yardstick else compared}"
             yield row.rstrip()
 
 
@@ -124,11 +126,3 @@ def timed(work: t.Callable[[], object]) -> t.Callable[[], Cost]:
         return Cost(time.perf_counter() - begin)
 
     return run
-
-
-def _in_words(some: t.Sequence[float]) -> str:
-    """The median and the spread, in a unit that shows three digits at least."""
-    median = statistics.median(some)
-    times, unit, digits = (1, "s", 2) if median >= 1 else (1000, "ms", 1)
-    low, middle, high = (f"{value * times:.{digits}f}" for value in (min(some), median, max(some)))
-    return f"{middle:>7} {unit:2} ({low} to {high})"

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import typing as t
 
+from . import amounts
 from .contest import Check
 
 
@@ -31,13 +31,8 @@ class Profile:
     def in_words(self) -> str:
         """A table."""
         rows = [*self.seconds.items(), ("the whole", self.wholes)]
-        return "\n".join([self.title, *(f"  {phase:58} {_in_words(values)}" for phase, values in rows)])
+        return "\n".join([self.title, *(f"  {phase:58} {amounts.in_a_row(values)}" for phase, values in rows)])
 
     def as_data(self) -> dict[str, t.Any]:
         """Every single value."""
         return {"title": self.title, "phases": self.seconds, "wholes": self.wholes}
-
-
-def _in_words(seconds: t.Sequence[float]) -> str:
-    low, middle, high = (f"{value * 1000:.1f}" for value in (min(seconds), statistics.median(seconds), max(seconds)))
-    return f"{middle:>7} ms ({low} to {high})"

@@ -9,6 +9,8 @@ import typing as t
 from pathlib import Path
 
 STDIN, MODULE = "stdin", "module"
+# Two hundred hosts take a minute, so they get fewer rounds.
+GROWTH_ROUNDS = 3
 TRANSPORTS = (STDIN, MODULE)
 
 

@@ -36,6 +36,8 @@ _OF_THE_AUDIT = {
     ("answer", "answer"): "the rest of the audit",
 }
 
+PHASES = (STANDARD_LIBRARY, UNPACKING, COMPILING, LOADING, *_OF_THE_AUDIT.values())
+
 Function = t.TypeVar("Function", bound=t.Callable[..., t.Any])
 
 
@@ -79,7 +81,7 @@ def watch_host_program(program: t.Dict[str, t.Any]) -> None:
     import hashlib
     import zlib
 
-    watch = Stopwatch(STANDARD_LIBRARY, UNPACKING, COMPILING, LOADING, *_OF_THE_AUDIT.values())
+    watch = Stopwatch(*PHASES)
     load = watch.timed(LOADING, builtins.exec)
 
     def load_and_watch(code: t.Any, names: t.Dict[str, t.Any]) -> None:
