@@ -31,7 +31,7 @@ lint: ## ruff, mypy, vermin, yamllint, ansible-lint
 sanity: ## ansible-test sanity with the newest ansible-core, and with 2.16 for Python 3.6
 	$(workbench) sanity
 
-bench: ## downtime, and a fleet in sync against ping (root and sshd are needed)
+bench: ## what the collection costs, against ping and others (root and sshd are needed; ARGS=--help)
 	$(workbench) bench $(ARGS)
 
 docs: ## the pages that are made from the code: docs/findings.md

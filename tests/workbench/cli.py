@@ -56,7 +56,10 @@ def run_matrix(*words: str) -> None:
 def bench(*arguments: str) -> None:
     """Measure what the collection costs, on this machine."""
     venv = venvs.main_venv("demo", "test")
-    commands.become([venv.python, tree.ROOT / "tests" / "bench" / "measure.py", *arguments], env=venv.environment())
+    neighbours.ensure(venv)
+    os.chdir(tree.ROOT)
+    env = {**venv.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
+    commands.become([venv.python, "-m", "bench", *arguments], env=env)
 
 
 def build() -> None:
