@@ -167,8 +167,8 @@ def test_the_filters_are_these_functions() -> None:
 
 def test_the_sample_in_the_documentation() -> None:
     chain = _catalogue.finding("served-chain", "current", "The port sends 1 certificates, the file in place has 2.")
-    refused = ('Data could not be sent to remote host "backup3.example.com". Make sure this host can be reached over ssh: '
-               "ssh: connect to host backup3.example.com port 22: Timeout")
+    refused = ('Data could not be sent to remote host "backup3.example.com". Make sure this host can be reached over '
+               "ssh: ssh: connect to host backup3.example.com port 22: Timeout")
     generated = "The port serves a certificate that rmi made itself at its start (no source has a pair): CN=backup4."
     in_sync = "The port serves the certificate of the default location."
     lines = _drift.report({
