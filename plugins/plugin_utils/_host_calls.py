@@ -50,6 +50,11 @@ class Call:
     arguments: dict[str, t.Any]
     has_secret: bool
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether it changes nothing, however often it is asked."""
+        return _arguments.OF_MODULE[self.module].question == "resolve"
+
     def program(self, check_mode: bool, nonce: str) -> bytes:
         """The question as the host code takes it, which is how the module of that name would put it."""
         spec = _arguments.OF_MODULE[self.module]
@@ -122,9 +127,12 @@ class HostCalls(ActionBase):  # type: ignore[misc]
 
     def _obstacle(self) -> str:
         """Why nothing can be sent to the standard input of a program on the host; empty if it can."""
-        if getattr(self._connection._shell, "SHELL_FAMILY", "sh") == "powershell":
+        family = getattr(self._connection._shell, "SHELL_FAMILY", "sh")
+        if family == "powershell":
             raise Refused(_catalogue.finding(
                 "host-windows", "place", "The host is reached by PowerShell (or become method runas)."))
+        if family != "sh":
+            return f"the shell is {family}, no POSIX shell"
         become = self._connection.become
         if not self._connection.has_pipelining:
             return f"the connection {self._connection.transport} passes no standard input to a program"
@@ -141,8 +149,9 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         self._keep_program(call, program)
         command = _host_program.command(self._interpreter(task_vars), self._compute_environment_string(), nonce)
         begin = time.monotonic()
-        # Without it, a connection may use a terminal for the prompt of become, and the program would go there.
-        with self._pipelining(True):
+        # Without pipelining, a connection may use a terminal for the prompt of become, and the program would go there.
+        # What changes something is not sent a second time by the connection either, when that breaks.
+        with self._connected(pipelining=True, reconnection_retries=None if call.only_looks else 0):
             seen = self._low_level_execute_command(command, in_data=program)
         reply = _host_program.read(nonce, seen["stdout"])
         self._say(f"host code over standard input, Python {printable(reply.python) or '(did not start)'}, "
@@ -185,7 +194,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
     def _by_module(self, call: Call, task_vars: dict[str, t.Any], why: str, pipelined: bool | None = None) -> Result:
         """Run the module of that name; C(why) not otherwise; C(pipelined) as configured where it is C(None)."""
         # Without, its arguments would lie on the host's disk in clear.
-        with self._pipelining(True if call.has_secret and pipelined is None else pipelined):
+        with self._connected(pipelining=True if call.has_secret and pipelined is None else pipelined):
             if call.has_secret:
                 self._refuse_to_expose(*self._exposures(why))
             begin = time.monotonic()
@@ -212,19 +221,25 @@ class HostCalls(ActionBase):  # type: ignore[misc]
                 f"The private key would be written to a disk or could be printed: {'; '.join(reasons)}."))
 
     @contextlib.contextmanager
-    def _pipelining(self, value: bool | None) -> t.Iterator[None]:
-        """Switch pipelining, whatever is configured, for the time being; C(None) leaves it."""
-        try:
-            before = self._connection.get_option("pipelining")
-        except (KeyError, AttributeError, ValueError):
-            before = value = None  # This kind of connection has no such option.
-        if value is not None:
-            self._connection.set_option("pipelining", value)
+    def _connected(self, **options: t.Any) -> t.Iterator[None]:
+        """Set options of the connection, whatever is configured, for the time being; C(None) leaves one."""
+        before = {name: self._connection.get_option(name) for name, value in options.items()
+                  if value is not None and self._has_option(name)}
+        for name in before:
+            self._connection.set_option(name, options[name])
         try:
             yield
         finally:
-            if value is not None:
-                self._connection.set_option("pipelining", before)
+            for name, value in before.items():
+                self._connection.set_option(name, value)
+
+    def _has_option(self, name: str) -> bool:
+        """Whether this kind of connection has it."""
+        try:
+            self._connection.get_option(name)
+        except (KeyError, AttributeError, ValueError):
+            return False
+        return True
 
     def _say(self, text: str) -> None:
         """For somebody who looks for a fault: -vvvv."""
@@ -241,5 +256,6 @@ def _lost(reply: _host_program.Reply, seen: str) -> Result:
 
 def _in_words(seen: dict[str, t.Any]) -> str:
     """Exit code, and the end of what was printed as errors, else of what was printed at all."""
-    printed = printable(" ".join((seen["stderr"] or seen["stdout"]).split()))
+    # Only the end is looked at: a host may print very much.
+    printed = printable(" ".join((seen["stderr"].strip() or seen["stdout"])[-10 * _TAIL:].split()))
     return f"exit code {seen['rc']}" + (f": {printed[-_TAIL:]}" if printed else "")

@@ -28,8 +28,12 @@ ANSWER_LIMIT = 16 * 1024 * 1024
 
 _HEAD = "streamed.py"
 # Constant, so that the list of processes of the host shows nothing of what is asked. A Python that is too old leaves
-# the stream alone: Python 2 knows no -I. One that finds the stream empty has nothing to do.
-_START = "import sys;sys.version_info<(3,6)and sys.exit(1);exec(sys.stdin.buffer.read())"
+# the stream alone: Python 2 knows no -I. One that finds the stream empty has nothing to do. What did not come whole is
+# not even compiled: a SyntaxError would print the line, and the key in it.
+_START = ("import hashlib,sys;sys.version_info<(3,6)and sys.exit(1);"
+          "seal=sys.stdin.buffer.readline();text=sys.stdin.buffer.read();"
+          "exec(text if hashlib.sha256(text).hexdigest().encode()in seal else"
+          ' "print(\'sep.sesam: the program did not come whole; nothing was done.\',file=sys.stderr)"if seal else"")')
 
 
 def _read_sources() -> tuple[str, str]:
@@ -67,9 +71,9 @@ def program(question: str, parameters: t.Mapping[str, t.Any], paths: t.Sequence[
     :param paths: the parameters that are paths, whose C(~) and variables the host expands.
     """
     request = json.dumps({"question": question, "parameters": parameters, "paths": paths}, default=str)
-    digest = hashlib.sha256((_PACKED + request).encode("ascii")).hexdigest()
-    call = f"run(packed={_PACKED!r}, request={request!r}, digest={digest!r}, nonce={nonce!r})\n"
-    return (_HEAD_TEXT + "\n\n" + call).encode("utf-8")
+    call = f"run(packed={_PACKED!r}, request={request!r}, nonce={nonce!r})\n"
+    text = f"{_HEAD_TEXT}\n\n{call}".encode("ascii")
+    return f"# SHA-256 of the following: {hashlib.sha256(text).hexdigest()}\n".encode("ascii") + text
 
 
 def command(interpreter: str, environment: str, nonce: str) -> str:
@@ -86,11 +90,14 @@ def command(interpreter: str, environment: str, nonce: str) -> str:
 
 def read(nonce: str, stdout: str) -> Reply:
     """Find the answer in what was printed; banners, lectures and CRLF around it do no harm."""
-    begin = re.search(rf"sep\.sesam {nonce} begin ([^\r\n]*)", stdout)
-    if not begin:
-        return Reply(False, no_python=f"sep.sesam {nonce} no-python" in stdout)
-    python = begin.group(1)
-    frame = re.compile(rf"sep\.sesam {nonce} answer (\d+) ([0-9a-f]{{64}})\r?\n").search(stdout, begin.end())
+    marker = f"sep.sesam {nonce} begin "
+    begin = re.search(rf"{marker}([^\r\n]{{0,300}})", stdout)
+    frame = re.search(rf"sep\.sesam {nonce} answer ([0-9]{{1,18}}) ([0-9a-f]{{64}})\r?\n", stdout)
+    last_line = stdout.rpartition("\n")[2]
+    if not begin and not frame and not (last_line and marker.startswith(last_line)):
+        # A shell that refuses the command may repeat it: its own words are a line.
+        return Reply(False, no_python=bool(re.search(rf"^sep\.sesam {nonce} no-python\r?$", stdout, re.MULTILINE)))
+    python = begin.group(1) if begin else "unknown"
     if not frame:
         return Reply(True, python, problem="no answer came")
     length, digest = int(frame.group(1)), frame.group(2)
@@ -101,4 +108,15 @@ def read(nonce: str, stdout: str) -> Reply:
         return Reply(True, python, problem=f"the answer was cut after {len(text)} of {length} bytes")
     if hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() != digest:
         return Reply(True, python, problem="something else was printed into the answer")
-    return Reply(True, python, json.loads(text))
+    return _understood(python, text)
+
+
+def _understood(python: str, text: str) -> Reply:
+    """An answer that came as it was sent: whoever sent it, it has to be one of the host code."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or "refused" not in answer:
+        return Reply(True, python, problem="what it answers is no answer of the program that was sent")
+    return Reply(True, python, answer)

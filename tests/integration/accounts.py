@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sep.sesam contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A throwaway user who may use sudo with a password, as an administrator of a real host does."""
+"""Throwaway users: one who may use sudo with a password, as an administrator of a real host does, and others."""
 
 from __future__ import annotations
 
@@ -36,25 +36,32 @@ class Account(t.NamedTuple):
 
 
 @contextlib.contextmanager
-def throwaway() -> t.Iterator[Account]:
-    """Make a user and remove it again, or skip the test and say what is missing."""
+def throwaway(*rights: str, shell: str | Path = "/bin/sh", uid: int | None = None) -> t.Iterator[Account]:
+    """Make a user and remove it again, or skip the test and say what is missing.
+
+    :param rights: lines for sudoers, where C({name}) is the user; without any, sudo asks for the password.
+    :param uid: of another user, as whom this one works.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root can make a user")
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     if missing := [tool for tool in _TOOLS if not shutil.which(tool, path=path)]:
         pytest.skip(f"not installed: {', '.join(missing)}")
     account = Account(f"sesam-{secrets.token_hex(4)}", secrets.token_hex(12))
-    rights = _SUDOERS / account.name
+    file = _SUDOERS / account.name
     environment = {**os.environ, "PATH": path}
-    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", account.name], env=environment, check=True)
+    same = [] if uid is None else ["--non-unique", "--uid", str(uid)]
+    subprocess.run(
+        ["useradd", "--create-home", "--shell", shell, *same, account.name], env=environment, check=True)
     try:
         line = f"{account.name}:{account.password}\n".encode()
         subprocess.run(["chpasswd"], input=line, env=environment, check=True)
-        rights.touch(mode=0o440)
-        rights.write_text(f"{account.name} ALL=(ALL) ALL\n")
+        file.touch(mode=0o440)
+        lines = rights or ("{name} ALL=(ALL) ALL",)
+        file.write_text("".join(f"{line}\n" for line in lines).replace("{name}", account.name))
         yield account
     finally:
-        rights.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         subprocess.run(
             ["userdel", "--force", "--remove", account.name], env=environment, stderr=subprocess.DEVNULL, check=False
         )

@@ -21,11 +21,13 @@ import pytest
 from . import processes
 
 _SECONDS_TO_LISTEN = 10.0
+# What is run for whoever logs in with the second key, whatever was asked for.
+_FORCED = r'command="echo Logged in by a forced command; eval \"$SSH_ORIGINAL_COMMAND\"; echo Logged out" '
 _CONFIG = """\
 Port {port}
 {listen}
 HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/client_key.pub
+AuthorizedKeysFile {folder}/client_key.pub {folder}/forced
 StrictModes no
 PidFile none
 UsePAM no
@@ -41,7 +43,7 @@ MaxSessions 200
 
 
 class Sshd:
-    """A running sshd; the private key that logs in is C(folder)/client_key."""
+    """A running sshd; the private key that logs in is C(folder)/client_key, C(forced_key) by a forced command."""
 
     def __init__(self, folder: Path, port: int, process: subprocess.Popen[bytes]) -> None:
         self.folder = folder
@@ -105,8 +107,9 @@ def running(port: int, addresses: t.Sequence[str]) -> t.Iterator[Sshd]:
 
 
 def _write_files(folder: Path, port: int, addresses: t.Sequence[str]) -> None:
-    for name in ("host_key", "client_key"):
+    for name in ("host_key", "client_key", "forced_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    (folder / "forced").write_text(_FORCED + (folder / "forced_key.pub").read_text())
     host_key = (folder / "host_key.pub").read_text()
     (folder / "known").write_text("".join(f"[{address}]:{port} {host_key}" for address in addresses))
     listen = "\n".join(f"ListenAddress {address}" for address in addresses)

@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ways to one and the same host, plain and odd: connections, shells, means to become root, Pythons, file systems."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
+from workbench import pythons
+
+from . import accounts
+from .controller import Variables, local
+from .sshd import Sshd
+
+_PLUGINS = Path(__file__).with_name("plugins")
+PLUGINS = {f"ANSIBLE_{kind.upper()}_PLUGINS": str(_PLUGINS / kind) for kind in ("connection", "become")}
+_DOAS = Path("/etc/doas.conf")
+_ADDRESS = "127.0.1.1"
+_NO_INPUT = "passes no standard input to a program"
+
+
+class Way(t.NamedTuple):
+    """How a host is reached, and what is to come of it.
+
+    C(by): the transport that asks it in the end; empty where none can. C(says): what is told at C(-vvvv), or in the
+    message where none can. C(key): whether a key may be sent there.
+    """
+
+    variables: Variables
+    by: t.Literal["stdin", "module", ""] = "stdin"
+    says: str = ""
+    key: bool = True
+
+
+Ways = dict[str, Way]
+
+
+# This machine seen from elsewhere
+
+def apart(*wrapper: str, **variables: t.Any) -> Variables:
+    """By a program that runs another one."""
+    return {**local(), "ansible_connection": "apart", "ansible_apart_wrapper": list(wrapper), **variables}
+
+
+def script(text: str) -> Variables:
+    """The same for a line of shell, in which C("$@") is what is to be run."""
+    return apart("/bin/sh", "-c", text, "sh")
+
+
+def local_ways(folder: Path, server_folder: Path) -> Ways:
+    """Without a network: Pythons, garbage, broken streams."""
+    usual = {"ansible_python_interpreter": "auto_silent"}
+    lost = "answer-lost: The host has begun its work (Python 3."
+    ways = {
+        "local": Way(local()),
+        "by module": Way({**local(), "transport": "module"}, "module", "transport is module"),
+        "pipelined module": Way({**local(), "transport": "module", "ansible_pipelining": True}, "module"),
+        "usual places": Way({**local(), **usual}, says=" /usr/bin/python3"),
+        "nowhere": Way(local("/nowhere/python3"), "", "ansible_python_interpreter is /nowhere/python3, which is no"),
+        "banner": Way(script('echo Welcome; echo Lecture >&2; "$@"; echo Good bye')),
+        "CRLF": Way(script(r'"$@" | sed "s/$/\r/"')),
+        "50 MB": Way(script('head -c 50000000 /dev/zero | tr "\\0" x; "$@"; head -c 50000000 /dev/zero | tr "\\0" y')),
+        "cut answer": Way(script('"$@" | head -c 200'), "", f"{lost}"),
+        "inside": Way(script('"$@" | sed "s/refused/Broadcast/"'), "", lost),
+        # Here an ordinary module gets its turn, from a file.
+        "cut stream": Way(script('head -c 9000 | "$@"'), "module", "the program did not come whole", key=False),
+        "no input": Way(script('"$@" < /dev/null'), "module", "(exit code 0)", key=False),
+    }
+    for version in ("3.6", "3.9", "3.13"):
+        if python := pythons.find(version):
+            ways[f"Python {version}"] = Way(local(python), says=f"Python {version}.")
+    if two := next(pythons._candidates("2.7"), None):
+        ways["Python 2"] = Way(local(two), "", f"ansible_python_interpreter is {two}, which is no Python 3.6 or later")
+    return {**ways, **_root_ways(folder, server_folder)}
+
+
+def _root_ways(folder: Path, server_folder: Path) -> Ways:
+    """Other file systems, which root alone can mount for a program."""
+    if os.geteuid() or subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        return {}
+    keep = f"mount --bind '{server_folder}' /mnt; mount -t tmpfs -o size=64k none /tmp; " \
+           f"mkdir -p '{server_folder}'; mount --bind /mnt '{server_folder}'; head -c 99999 /dev/zero > /tmp/full"
+    namespace = ("unshare", "--mount", "/bin/sh", "-c")
+    usual = {"ansible_python_interpreter": "auto_silent", "HOME": "/root"}
+    return {
+        "chroot": Way(apart("chroot", "/")),
+        "chroot without Python": Way(
+            apart("chroot", str(_bare_root(folder / "bare")), ansible_python_interpreter="auto"), "",
+            f"no Python 3.6 or later as {', '.join(_host_program.INTERPRETERS)} (exit code 127"),
+        "full /tmp": Way(apart(*namespace, f'({keep}) 2>/dev/null; "$@"', "sh", **usual)),
+        "noexec home": Way(
+            apart(*namespace, 'mount -t tmpfs -o noexec,ro none /root; exec "$@"', "sh", **usual)),
+    }
+
+
+def _bare_root(folder: Path) -> Path:
+    """A system with a shell and nothing else."""
+    shell = Path("/bin/sh").resolve()
+    listed = subprocess.run(["ldd", shell], capture_output=True, text=True, check=True).stdout
+    for path in [str(shell), *(word for word in listed.split() if word.startswith("/"))]:
+        copy = folder / path.lstrip("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    (folder / "bin").mkdir(exist_ok=True)
+    if not (folder / "bin" / "sh").exists():
+        (folder / "bin" / "sh").symlink_to(shell)
+    return folder
+
+
+# Over SSH
+
+@contextlib.contextmanager
+def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
+    """As root, as users with shells of all kinds, and by all means to become root."""
+
+    def login(user: str = "root", **variables: t.Any) -> Variables:
+        return {**local(), **sshd.variables(_ADDRESS, user), **variables}
+
+    def become(user: accounts.Account | None = None, method: str = "sudo", **variables: t.Any) -> Variables:
+        return login((user or account).name, ansible_become=True, ansible_become_method=method, **variables)
+
+    def no_tty(why: str) -> Way:
+        return Way({}, "module", why, key=False)
+
+    free, terminal = "{name} ALL=(ALL) NOPASSWD: ALL", "Defaults:{name} requiretty"
+    with contextlib.ExitStack() as stack:
+        def user(*rights: str, **options: t.Any) -> accounts.Account:
+            return stack.enter_context(accounts.throwaway(*rights, **options))
+
+        boss = user("{name} ALL=(ALL) ALL", uid=0)
+        noisy, tied = user(free, shell=stack.enter_context(_noisy_shell())), user(free, terminal)
+        lectured = user("{name} ALL=(ALL) ALL", "Defaults:{name} lecture=always")
+        password = {"ansible_become_password": account.password}
+        ways = {
+            "ssh": Way(login()),
+            "ssh, pipelining": Way(login(ansible_pipelining=True)),
+            "ssh, pipelined module": Way(login(ansible_pipelining=True, transport="module"), "module"),
+            "ssh, no ControlPersist": Way(login(ansible_ssh_args="-o ControlMaster=no", ansible_pipelining=False)),
+            "forced command": Way(login(ansible_ssh_private_key_file=str(sshd.folder / "forced_key"))),
+            "noisy login shell": Way(become(noisy)),
+            "sudo with password": Way(become(**password)),
+            "sudo with password, pipelining": Way(become(**password, ansible_pipelining=True)),
+            "sudo with password, module": Way(become(**password, transport="module"), "module"),
+            "sudo without password": Way(become(noisy, ansible_pipelining=False)),
+            "sudo with a lecture": Way(become(lectured, ansible_become_password=lectured.password)),
+            "sudo requires a terminal": no_tty("you must have a tty")._replace(variables=become(tied)),
+            "su with password": no_tty(f"become method su {_NO_INPUT}")._replace(variables=become(
+                method="su", ansible_become_user=boss.name, ansible_become_password=boss.password,
+                ansible_admin_users=["root", boss.name])),
+        }
+        for shell in filter(None, map(shutil.which, ("tcsh", "fish", "zsh", "bash"))):
+            ways[f"login shell {Path(shell).name}"] = Way(become(user(free, shell=shell)))
+        if shutil.which("doas") and not _DOAS.exists():
+            stack.callback(_DOAS.unlink)
+            _DOAS.touch(mode=0o600)
+            _DOAS.write_text(f"permit nopass {noisy.name} as root\n")
+            ways["doas"] = no_tty(f"become method plain_doas {_NO_INPUT}")._replace(
+                variables=become(noisy, method="plain_doas"))
+        yield ways
+
+
+@contextlib.contextmanager
+def _noisy_shell() -> t.Iterator[Path]:
+    """A login shell that talks before and after."""
+    folder = Path(tempfile.mkdtemp(prefix="shell-"))
+    folder.chmod(0o755)
+    try:
+        shell = folder / "noisy"
+        shell.write_text('#!/bin/sh\necho "Welcome!\\nsep.sesam"\necho Authorised users only >&2\n'
+                         '/bin/sh "$@"\nrc=$?\nprintf "Good bye"\nexit $rc\n')
+        shell.chmod(0o755)
+        yield shell
+    finally:
+        shutil.rmtree(folder)
