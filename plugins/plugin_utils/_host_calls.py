@@ -51,9 +51,12 @@ class Call:
     has_secret: bool
 
     @property
-    def only_looks(self) -> bool:
-        """Whether it changes nothing, however often it is asked."""
-        return _arguments.OF_MODULE[self.module].question == "resolve"
+    def may_come_twice(self) -> bool:
+        """Whether a connection may send it again when it breaks.
+
+        A look changes nothing; a replacement whose run has begun waits for the answer of that run.
+        """
+        return _arguments.OF_MODULE[self.module].question in ("resolve", "replace")
 
     def program(self, check_mode: bool, nonce: str) -> bytes:
         """The question as the host code takes it, which is how the module of that name would put it."""
@@ -150,8 +153,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         command = _host_program.command(self._interpreter(task_vars), self._compute_environment_string(), nonce)
         begin = time.monotonic()
         # Without pipelining, a connection may use a terminal for the prompt of become, and the program would go there.
-        # What changes something is not sent a second time by the connection either, when that breaks.
-        with self._connected(pipelining=True, reconnection_retries=None if call.only_looks else 0):
+        with self._connected(pipelining=True, reconnection_retries=None if call.may_come_twice else 0):
             seen = self._low_level_execute_command(command, in_data=program)
         reply = _host_program.read(nonce, seen["stdout"])
         self._say(f"host code over standard input, Python {printable(reply.python) or '(did not start)'}, "
