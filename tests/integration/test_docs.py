@@ -73,7 +73,9 @@ class Site:
         env = self.controller.environment()
         path = f"{env['ANSIBLE_COLLECTIONS_PATH']}:{neighbours.folder(venvs.Venv())}"
         own = self.folder / "ansible.cfg"
-        return {**env, "ANSIBLE_COLLECTIONS_PATH": path, **({"ANSIBLE_CONFIG": str(own)} if own.exists() else {})}
+        # No guide needs facts, and those of ansible-core itself need a Python that it supports.
+        return {**env, "ANSIBLE_GATHERING": "explicit", "ANSIBLE_COLLECTIONS_PATH": path,
+                **({"ANSIBLE_CONFIG": str(own)} if own.exists() else {})}
 
     def place_modules(self, play: str) -> None:
         """Let the modules of a playbook find the stand-ins, as the role does by its variables."""

@@ -177,7 +177,7 @@ def test_new_key_is_hidden_too(controller: Controller, tmp_path: Path) -> None:
         tmp_path,
         {"sep.sesam.sesam_selfsigned": {"current": "", "names": ["a.example"], "key_size": 2048}, "register": "made"},
         {"ansible.builtin.copy": {"dest": str(kept), "mode": "0600", "content": "{{ made.private_key }}"},
-         "no_log": True},
+         "no_log": True, "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}},
     )  # fmt: skip
     run = controller.run({"one": local()}, *LOUD, playbook=playbook)
     assert run.rc == 0, run.output
