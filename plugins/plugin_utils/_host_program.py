@@ -72,7 +72,11 @@ def program(question: str, parameters: t.Mapping[str, t.Any], paths: t.Sequence[
     """
     request = json.dumps({"question": question, "parameters": parameters, "paths": paths}, default=str)
     call = f"run(packed={_PACKED!r}, request={request!r}, nonce={nonce!r})\n"
-    text = f"{_HEAD_TEXT}\n\n{call}".encode("ascii")
+    return sealed(f"{_HEAD_TEXT}\n\n{call}".encode("ascii"))
+
+
+def sealed(text: bytes) -> bytes:
+    """With its digest in front, in a line of its own."""
     return f"# SHA-256 of the following: {hashlib.sha256(text).hexdigest()}\n".encode("ascii") + text
 
 

@@ -43,7 +43,8 @@ def profile(instance: standin.Instance, python: pythons.Interpreter, rounds: int
 
 
 def _watched(program: bytes) -> bytes:
-    return _STOPWATCH.read_bytes() + b"\nwatch_host_program(globals())\n" + program
+    _seal, _line, text = program.partition(b"\n")
+    return _host_program.sealed(_STOPWATCH.read_bytes() + b"\nwatch_host_program(globals())\n" + text)
 
 
 def _phases(bare: float, watched: float, told: dict[str, t.Any], start: float) -> dict[str, float]:
