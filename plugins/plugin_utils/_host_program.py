@@ -89,7 +89,9 @@ def command(interpreter: str, environment: str, nonce: str) -> str:
     # Not quoted again where they are used: an interpreter may be given with an argument, as Ansible allows it.
     places = " ".join(map(shlex.quote, [interpreter] if interpreter else INTERPRETERS))
     start = f"{environment} $python -I -c {shlex.quote(_START)}".strip()
-    return f"for python in {places}; do {start} && exit 0; done; echo; echo sep.sesam {nonce} no-python; exit 127"
+    # One that was killed is not followed by another one.
+    turn = f"{start} && exit 0; rc=$?; [ $rc -le 128 ] || exit $rc"
+    return f"for python in {places}; do {turn}; done; echo; echo sep.sesam {nonce} no-python; exit 127"
 
 
 def read(nonce: str, stdout: str) -> Reply:

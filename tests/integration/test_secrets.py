@@ -20,7 +20,7 @@ import pytest
 from integration import host_program
 from integration.accounts import Account
 from integration.certificates import Authority, Files, Pair
-from integration.controller import OWN, Controller, Outcome, Variables, local
+from integration.controller import HOST_PYTHON, OWN, Controller, Outcome, Variables, local
 from integration.secret_text import Secrets
 from integration.servers import Server
 from integration.sshd import Sshd
@@ -40,7 +40,7 @@ def _assert_silent(run: Outcome, secrets: Secrets, log: Path | None = None) -> N
     assert secrets.found_in(run.output) == ""
     assert secrets.found_in(run.dump) == ""
     if log:
-        assert "sesam_cert_replace" in log.read_text()
+        assert "Stop rmi, place the pair" in log.read_text()
         assert secrets.found_in(log.read_bytes()) == ""
 
 
@@ -229,7 +229,10 @@ def test_key_of_a_request_is_nowhere_else(
     assert [oct(path.stat().st_mode & 0o777) for path in (key, key.parent)] == ["0o600", "0o700"]
 
 
+# What makes Ansible keep or print the arguments of a module.
 EXPOSING = {"ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_DEBUG": "1"}
+BY_STDIN = {"SEP_SESAM_TRANSPORT": "stdin"}
+BY_MODULE = {"SEP_SESAM_TRANSPORT": "module"}
 
 
 @pytest.mark.parametrize("variable", EXPOSING)
@@ -240,7 +243,7 @@ def test_key_is_not_sent_where_ansible_would_keep_or_print_it(
     host = {"one": {**local(), **server.variables(pair.write(tmp_path / "files"))}}
 
     with Watch(Secrets(pair), [controller.home], ignore=[tmp_path]) as watch:
-        run = controller.run(host, env={variable: EXPOSING[variable]})
+        run = controller.run(host, env={variable: EXPOSING[variable], **BY_MODULE})
 
     assert run.rc == 2
     assert "key-exposure: " in run.replace().message
@@ -257,10 +260,65 @@ def test_key_is_sent_there_when_that_is_allowed_and_the_watch_would_see_it(
     """The counter-proof of the other tests: where a key does lie about, the watch finds it."""
     host = {"one": {**local(), **server.variables(pair.write(tmp_path / "files"), allow_key_exposure=True)}}
     with Watch(Secrets(pair), [controller.home], ignore=[tmp_path]) as watch:
-        run = controller.run(host, env={"ANSIBLE_KEEP_REMOTE_FILES": "1"})
+        run = controller.run(host, env={"ANSIBLE_KEEP_REMOTE_FILES": "1", **BY_MODULE})
     assert run.rc == 0, run.output
     assert server.served() == pair.fingerprint
     assert [place for place in watch.found if "ansible-tmp-" in place]
+
+
+def test_nothing_is_seen_by_standard_input_whatever_is_switched_on(
+    syslog: list[bytes], own_sshd: Sshd, server: Server, pair: Pair, controller: Controller, tmp_path: Path
+) -> None:
+    """With all that makes Ansible talk and keep; every file that the host code opens and writes is looked at."""
+    _require_strace()
+    secrets = Secrets(pair)
+    trace, python, log = tmp_path / "trace", tmp_path / "python3", tmp_path / "ansible.log"
+    calls = "trace=open,openat,creat,write,writev,pwrite64,sendto,sendmsg,execve"
+    # -b execve: what the host code starts is not followed; the execve itself is seen.
+    python.write_text(f"#!/bin/sh\nexec strace -f -b execve -y -s 99999 -e {calls} -o {trace} {HOST_PYTHON} \"$@\"\n")
+    python.chmod(0o755)
+    files = pair.write(tmp_path / "files")
+    host = {**local(python), **own_sshd.variables("127.0.1.1", "root"), **server.variables(files)}
+    env = {**BY_STDIN, **EXPOSING, "ANSIBLE_LOG_PATH": str(log)}
+    homes = [controller.home, Path("~root").expanduser() / ".ansible"]
+
+    with Watch(secrets, homes, ignore=[own_sshd.folder, tmp_path]) as watch:
+        run = controller.run({"one": host}, *LOUD, env=env)
+
+    assert run.rc == 0, run.output
+    assert "host code over standard input" in run.output
+    assert server.served() == pair.fingerprint
+    assert watch.found == set()
+    _assert_silent(run, secrets, log)
+    assert [line for line in syslog if secrets.found_in(line)] == []
+    _assert_kept_in_backups_alone(server, secrets)
+    _assert_written_to_the_key_alone(trace, server, secrets)
+
+
+def _assert_written_to_the_key_alone(trace: Path, server: Server, secrets: Secrets) -> None:
+    """The key is written beside the one in place, and nowhere else, neither by name nor into a pipe.
+
+    Outside of the server, nothing is opened for writing but files without a name for what programs print, and the file
+    by which C(tempfile) tries a folder.
+    """
+    lines = trace.read_text(errors="replace").splitlines()
+    to = [match[1] for line in lines if (match := re.search(r"(?:write|writev|pwrite64|send\w+)\(\d+<([^>]*)>", line))
+          and secrets.found_in(line)]
+    assert {os.path.dirname(path) for path in to} == {server.instance.ssl_folder}
+    assert not [line for line in lines if "execve(" in line and secrets.found_in(line)]
+    opened = [match[1] for line in lines if (match := re.search(
+        r'(?:open|openat|creat)\([^"]*"([^"]+)", [^)]*(?:O_WRONLY|O_RDWR|O_CREAT)', line))]
+    below = (server.instance.sesam_var, "/dev/null")
+    outside = {path for path in opened if path.startswith("/") and not path.startswith(below)}
+    assert [path for path in outside if not re.fullmatch(r"/tmp(/[a-z0-9_]{8})?", path)] == []
+    assert opened
+
+
+def _require_strace() -> None:
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("strace may not trace here")
 
 
 @pytest.fixture
@@ -300,13 +358,15 @@ def test_syslog_gets_one_line_for_a_change_and_no_key(
 ) -> None:
     content: Variables = {"certificate": pair.pem.decode(), "private_key": pair.key_pem().decode()}
     host: dict[str, Variables] = {"one": {**local(), **server.variables(**content)}}
-    assert controller.run(host).rc == 0
-    assert controller.run(host).rc == 0
+    for _change_then_audit in range(2):
+        assert controller.run(host, env=BY_STDIN).rc == 0
     secrets = Secrets(pair)
     assert [secrets.found_in(line) for line in syslog if secrets.found_in(line)] == []
     ours = [line.decode() for line in syslog if f"sha256={pair.fingerprint}".encode() in line]
     assert len(ours) == 1, syslog
     assert re.search(r"sep\.sesam\[\d+\]: HTTPS certificate of rmi: replaced; sha256=\w+ run=\w+ by=\S+@\S+", ours[0])
+    # An ordinary module would tell what it is invoked with, an audit too.
+    assert [line for line in syslog if server.instance.folder.encode() in line] == []
 
 
 # A call of strace: its name, its first words with the path, and the last number in it.
@@ -318,10 +378,7 @@ _CALLS = "trace=open,openat,creat,mkdir,mkdirat,chmod,fchmod,fchmodat,umask,link
 
 def test_mode_of_the_key_is_never_wider_than_0600(server: Server, old: Pair, pair: Pair, tmp_path: Path) -> None:
     """Every call that makes a file or changes a mode, with a caller whose umask forbids nothing."""
-    if not shutil.which("strace"):
-        pytest.skip("strace is not installed")
-    if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("strace may not trace here")
+    _require_strace()
     server.instance.set(serves="other@1")  # with the way back in it
     trace = tmp_path / "trace"
     # -b execve: what the host code starts is not followed.

@@ -6,18 +6,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 import typing as t
 from pathlib import Path
 
 import pytest
-from integration import ways
+from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
+from integration import host_program, processes, ways
 from integration.accounts import Account
 from integration.certificates import Files, Pair
-from integration.controller import Controller, Outcome, Variables
+from integration.controller import HOST_PYTHON, Controller, Outcome, Variables, local
+from integration.processes import wait_until
 from integration.servers import Server
 from integration.sshd import Sshd
 from integration.ways import Way, Ways
+from workbench import matrix, pythons
 
 NO_CHOICE = {"SEP_SESAM_TRANSPORT": ""}
 RESOLVE, REPLACE = "sep.sesam.sesam_cert_resolve", "sep.sesam.sesam_cert_replace"
@@ -25,7 +31,7 @@ PLACE = {"sesam2000_ini": "{{ sesam_https_sesam2000_ini }}", "port": "{{ sesam_h
          "transport": "{{ transport | default('auto') }}"}
 PAIR = {"certificate": "{{ sesam_https_certificate }}", "private_key": "{{ sesam_https_private_key }}"}
 LOOK = {"name": "Look", RESOLVE: PLACE}
-TRY = {"name": "Try", RESOLVE.replace("resolve", "replace"): {**PLACE, **PAIR}, "check_mode": True, "diff": True}
+TRY = {"name": "Try", REPLACE: {**PLACE, **PAIR}, "check_mode": True, "diff": True}
 # What differs from one call to the next.
 _VOLATILE = {"clock", "seconds", "days_left", "checked", "invocation"}
 
@@ -98,8 +104,7 @@ def _tour(
 ) -> Outcome:
     hosts = {name: {**server.variables(files), **way.variables} for name, way in paths.items()}
     playbook = play(folder, LOOK, TRY, ignore_errors=True)
-    run = controller.run(hosts, "-vvvv", playbook=playbook, env={**NO_CHOICE, **ways.PLUGINS})
-    return run
+    return controller.run(hosts, "-vvvv", playbook=playbook, env={**NO_CHOICE, **ways.PLUGINS})
 
 
 def test_every_way_on_this_machine(
@@ -118,6 +123,202 @@ def test_every_way_over_ssh(
     subtests: pytest.Subtests,
 ) -> None:
     with ways.ssh_ways(own_sshd, account) as paths:
-        paths["by module"] = Way({**ways.local(), "transport": "module"}, "module")
+        paths["by module"] = Way({**local(), "transport": "module"}, "module")
         run = _tour(controller, tmp_path, server, files, paths)
     _compare(run, paths, subtests)
+
+
+# What Ansible lets a task say
+
+def both(server: Server, **others: t.Any) -> dict[str, Variables]:
+    """The same host twice, by each transport."""
+    return {f"by {transport}": {**local(), **server.variables(), "transport": transport, **others}
+            for transport in ("stdin", "module")}
+
+
+def test_keywords_of_a_task(
+    server: Server, make_server: t.Callable[..., Server], controller: Controller, tmp_path: Path,
+    subtests: pytest.Subtests,
+) -> None:
+    """C(environment) reaches the host code, C(timeout) ends the task, C(delegate_to) takes the other host's Python."""
+    slow = make_server(start=False)
+    Path(slow.instance.sm_main).write_text("#!/bin/sh\nsleep 20\n")
+    other = next(filter(None, map(pythons.find, ("3.9", "3.8", "3.10"))), HOST_PYTHON)
+    hosts = both(server, slow=slow.instance.sesam2000_ini)
+    place, name = os.path.split(server.instance.sesam2000_ini)
+    playbook = play(
+        tmp_path,
+        {"name": "Environment", RESOLVE: {**PLACE, "sesam2000_ini": f"$SESAM_PLACE/{name}"},
+         "environment": {"SESAM_PLACE": place}},
+        {"name": "Timeout", RESOLVE: {**PLACE, "sesam2000_ini": "{{ slow }}"}, "timeout": 2, "ignore_errors": True},
+        {"name": "Delegated", RESOLVE: PLACE, "delegate_to": "other"},
+        {"name": "In a loop", RESOLVE: {**PLACE, "port": "{{ item }}"}, "loop": ["{{ sesam_https_port }}", 1]},
+        {"name": "Asynchronous", RESOLVE: PLACE, "async": 30, "poll": 1, "ignore_errors": True},
+    )  # fmt: skip
+    run = controller.run({**hosts, "other": local(other)}, "-vvvv", "--limit", "by stdin,by module",
+                         playbook=playbook, env=NO_CHOICE)
+    stdin, module = results(run, "by stdin"), results(run, "by module")
+    for task in ("Environment", "Delegated"):
+        with subtests.test(task):
+            assert stdin[task][1]["state"] == "in_sync"
+            assert stdin[task] == module[task]
+    with subtests.test("Timeout"):
+        assert [(status, "timed out" in result["msg"].lower() or "timeout" in result["msg"].lower())
+                for status, result in (stdin["Timeout"], module["Timeout"])] == [("failed", True)] * 2
+    with subtests.test("In a loop"):
+        states = [[item["state"] for item in answer["In a loop"][1]["results"]] for answer in (stdin, module)]
+        assert states[0] == states[1]
+        assert states[0][0] == "in_sync"
+    with subtests.test("Asynchronous"):
+        assert stdin["Asynchronous"] == module["Asynchronous"]
+    with subtests.test("The interpreter of the host to which it is delegated"):
+        assert [line for line in said(run, "by stdin") if f" {other}," in line]
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_strategies_and_programs_that_are_kept(
+    strategy: str, server: Server, controller: Controller, tmp_path: Path
+) -> None:
+    """And what is sent can be run by hand: the answer is the same."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    hosts = {**both(server), "third": {**both(server)["by stdin"]}}
+    env = {**NO_CHOICE, "ANSIBLE_STRATEGY": strategy, "SEP_SESAM_HOST_PROGRAM": str(kept)}
+    run = controller.run(hosts, playbook=play(tmp_path, LOOK), env=env)
+    assert run.rc == 0, run.output
+    answers = [results(run, host)["Look"] for host in hosts]
+    assert answers[0][1]["state"] == "in_sync"
+    assert answers == [answers[0]] * 3
+    programs = sorted(kept.iterdir())
+    assert [path.name for path in programs] == ["by stdin-sesam_cert_resolve.py", "third-sesam_cert_resolve.py"]
+    assert {path.stat().st_mode & 0o777 for path in programs} == {0o600}
+    printed = subprocess.run([HOST_PYTHON, "-I", programs[0]], capture_output=True, text=True, check=True).stdout
+    nonce = re.findall(r"^sep.sesam ([0-9a-f]{32}) begin ", printed, re.MULTILINE)
+    answer = _host_program.read(nonce[0], printed).answer
+    assert answer
+    assert answer["rmi"]["pid"] == answers[0][1]["rmi"]["pid"]
+
+
+def test_python_36_under_the_newest_core(server: Server, wanted: Pair, files: Files, tmp_path: Path) -> None:
+    """Where ping fails, and an ordinary module of ours, an audit and a replacement work."""
+    place, oldest = matrix.read(matrix.NEWEST), pythons.find("3.6")
+    if place.missing or not oldest:
+        pytest.skip(place.missing or "no Python 3.6 was found")
+    controller = Controller(tmp_path / "newest", Path(place.controller).parent)
+    playbook = play(
+        tmp_path,
+        {"name": "Ping", "ansible.builtin.ping": {}, "ignore_errors": True},
+        {"name": "Ordinary", RESOLVE: {**PLACE, "transport": "module"}, "ignore_errors": True},
+        LOOK, {**TRY, "check_mode": False}, {**TRY, "name": "Again", "check_mode": False},
+    )  # fmt: skip
+    run = controller.run({"one": {**local(oldest), **server.variables(files)}}, playbook=playbook, env=NO_CHOICE)
+    told = results(run, "one")
+    assert (told["Ping"][0], told["Ordinary"][0]) == ("failed", "failed")
+    assert told["Look"][1]["state"] == "in_sync"
+    assert (told["Try"][1]["action"], told["Again"][1]["changed"]) == ("replaced", False), run.output[-2000:]
+    assert server.served() == wanted.fingerprint
+
+
+# At most once
+
+DELAY = 2
+SECONDS = 40.0
+
+
+def _chain(pid: int) -> list[int]:
+    """A process, and its parents up to the session of sshd."""
+    found = [pid]
+    while (parent := int(processes.status(found[-1])["PPid"])) > 1 and not processes.name(parent).startswith("sshd"):
+        found.append(parent)
+    return found
+
+
+def test_what_is_killed_in_the_middle_is_not_run_again(
+    make_server: t.Callable[..., Server], old: Pair, wanted: Pair, files: Files, controller: Controller,
+    own_sshd: Sshd, subtests: pytest.Subtests,
+) -> None:
+    """Its Python, its shell, its session; with retries of ssh, which would send it all once more."""
+    made = {name: make_server(old, stop_delay=DELAY, start_delay=DELAY) for name in ("python", "shell", "session")}
+    starts = {name: server.starts() for name, server in made.items()}
+    hosts = {name: {**local(), **own_sshd.variables(f"127.0.{1 + number}.1", "root"), **server.variables(files),
+                    "ansible_ssh_retries": 2} for number, (name, server) in enumerate(made.items())}
+    run = controller.start(hosts, env={"SEP_SESAM_TRANSPORT": "stdin"})
+    for name, server in made.items():
+        wait_until(lambda server=server: not server.listens(), SECONDS, f"rmi of {name} is being stopped")
+    chains = {name: _chain(processes.holders_of(server.state_folder / "lock")[0]) for name, server in made.items()}
+    sessions = {int(processes.status(pids[-1])["PPid"]): name for name, pids in chains.items()}
+    assert all(len(pids) > 1 for pids in chains.values())
+    os.kill(chains["python"][0], signal.SIGKILL)
+    for pid in chains["shell"][1:]:
+        os.kill(pid, signal.SIGKILL)
+    os.kill(next(pid for pid, name in sessions.items() if name == "session"), signal.SIGKILL)
+
+    outcome = run.finish()
+
+    assert outcome.rc not in (0, None)
+    for name in ("shell", "session"):
+        wait_until(lambda name=name: not processes.is_alive(chains[name][0]), SECONDS, f"{name} has finished")
+    with subtests.test("what died elsewhere is finished, once"):
+        assert [made[name].starts() - starts[name] for name in made] == [0, 1, 1]
+        assert [made[name].served() for name in ("shell", "session")] == [wanted.fingerprint] * 2
+    with subtests.test("one clear message"):
+        assert outcome.replace("python").message.startswith("answer-lost: The host has begun its work (Python 3.")
+        assert "exit code 137" in outcome.replace("python").message
+        assert "Run the play again" in outcome.replace("python").message
+        assert outcome.replace("session").status == "unreachable"
+        assert outcome.replace("shell").status in ("unreachable", "failed")
+    again = controller.run(hosts, env={"SEP_SESAM_TRANSPORT": "stdin"})
+    with subtests.test("the next run converges"):
+        assert again.rc == 0, again.output
+        assert {name: server.served() for name, server in made.items()} == dict.fromkeys(made, wanted.fingerprint)
+        # Of the one whose Python was killed, the old pair was started once more: that was undone first.
+        assert [made[name].starts() - starts[name] for name in made] == [2, 1, 1]
+
+
+def _program(server: Server, pair: Pair) -> tuple[str, bytes]:
+    """The command and the program of a replacement."""
+    nonce = "f" * 32
+    asked = host_program.parameters(server, pair)
+    return (_host_program.command(str(HOST_PYTHON), "", nonce),
+            _host_program.program("replace", asked, ["sesam2000_ini"], nonce))
+
+
+def test_nobody_hears_the_beginning_and_nothing_is_done(server: Server, wanted: Pair) -> None:
+    command, program = _program(server, wanted)
+    before = server.tree()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(["/bin/sh", "-c", command], input=program, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert b"nobody is there to hear an answer; nothing was done." in done.stderr
+    assert server.tree() == before
+
+
+def test_nobody_hears_the_answer_and_it_is_done_all_the_same(server: Server, wanted: Pair) -> None:
+    command, program = _program(server, wanted)
+    with subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(program)
+        process.stdin.close()
+        assert process.stdout.readline() == b"\n"
+        assert b" begin 3." in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(SECONDS) == 0
+        assert process.stderr.read() == b""
+    assert server.served() == wanted.fingerprint
+    assert not server.journal.exists()
+
+
+def test_what_is_cut_on_its_way_changes_nothing(server: Server, wanted: Pair) -> None:
+    """A replacement without its last byte, or with one bit of the key turned; not a word of it is printed."""
+    command, program = _program(server, wanted)
+    before = server.tree()
+    key = program.index(b"BEGIN PRIVATE KEY") + 100
+    turned = program[:key] + bytes([program[key] ^ 1]) + program[key + 1:]
+    for damaged in (program[:-1], program[:key], turned):
+        done = subprocess.run(["/bin/sh", "-c", command], input=damaged, capture_output=True, check=False)
+        assert (done.stdout, done.stderr) == (b"", b"sep.sesam: the program did not come whole; nothing was done.\n")
+    assert server.tree() == before

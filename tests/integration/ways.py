@@ -161,9 +161,9 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
         if shutil.which("doas") and not _DOAS.exists():
             stack.callback(_DOAS.unlink)
             _DOAS.touch(mode=0o600)
-            _DOAS.write_text(f"permit nopass {noisy.name} as root\n")
+            _DOAS.write_text(f"permit nopass {tied.name} as root\n")
             ways["doas"] = no_tty(f"become method plain_doas {_NO_INPUT}")._replace(
-                variables=become(noisy, method="plain_doas"))
+                variables=become(tied, method="plain_doas"))
         yield ways
 
 

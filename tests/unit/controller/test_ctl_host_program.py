@@ -120,20 +120,22 @@ def test_a_stream_that_is_cut_for_real(python: Path) -> None:
 
 
 @pytest.mark.parametrize("taken", ["nothing", "a part", "all but the end", "all"])
+@pytest.mark.parametrize("ends", ["killed", "failed"])
 def test_a_python_that_dies_leaves_the_next_one_nothing_that_it_could_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str, ends: str
 ) -> None:
-    """The shell tries the next Python; only where the first has taken nothing is there something to run."""
+    """The next one is tried after a failure alone; where the first has taken nothing, there is something to run."""
     size = {"nothing": 0, "a part": 5000, "all but the end": len(program()) - 20, "all": len(program())}[taken]
     dies = script(tmp_path, "dies", f"""exec {sys.executable} -c '
 import os
 left = {size}
 while left:
     left -= len(os.read(0, left))
-os.kill(os.getpid(), 9)'""")
+{"os.kill(os.getpid(), 9)" if ends == "killed" else "os._exit(1)"}'""")
     monkeypatch.setattr(_host_program, "INTERPRETERS", (str(dies), "python3"))
-    reply = read(sent(program()))
-    assert (reply.began, reply.no_python) == (taken == "nothing", False)
+    done = sent(program())
+    assert done.returncode == (137 if ends == "killed" else 0)
+    assert (read(done).began, read(done).no_python) == (taken == "nothing" and ends == "failed", False)
 
 
 # Interpreters
