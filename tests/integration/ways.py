@@ -156,6 +156,10 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
                 method="su", ansible_become_user=boss.name, ansible_become_password=boss.password,
                 ansible_admin_users=["root", boss.name])),
         }
+        # With a password, this connection opens a terminal unless it is pipelined.
+        ways["local, sudo with password"] = Way({
+            **local(), "ansible_become": True, "ansible_become_user": boss.name, "ansible_become_password": "unused",
+            "ansible_pipelining": False})
         for shell in filter(None, map(shutil.which, ("tcsh", "fish", "zsh", "bash"))):
             ways[f"login shell {Path(shell).name}"] = Way(become(user(free, shell=shell)))
         if shutil.which("doas") and not _DOAS.exists():

@@ -199,6 +199,45 @@ def test_powershell_is_refused(act: t.Any) -> None:
     assert calls == []
 
 
+@pytest.mark.parametrize("family", ["csh", "fish"])
+def test_a_shell_that_is_configured_and_is_no_posix_shell_gets_the_module(act: t.Any, family: str) -> None:
+    action, run = look(act)
+    host, calls = Host(action), asked(action, answers.in_sync(PAIR))
+    action._connection._shell = types.SimpleNamespace(SHELL_FAMILY=family)
+    assert run()["state"] == "in_sync"
+    assert (host.programs, len(calls)) == ([], 1)
+    assert f"ordinary module, since the shell is {family}, no POSIX shell; " in host.said[0]
+
+
+@pytest.mark.parametrize(("module", "options", "retries"), [
+    (sesam_cert_resolve, NOT_INSTALLED, 3), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, 0)])
+def test_a_connection_that_breaks_sends_nothing_twice_that_changes_something(
+    act: t.Any, module: types.ModuleType, options: dict[str, t.Any], retries: int
+) -> None:
+    action = act(module, **options)
+    action._connection.options["reconnection_retries"] = 3
+    host, seen = Host(action), []
+
+    def execute(command: str, in_data: bytes) -> dict[str, t.Any]:
+        seen.append(dict(action._connection.options))
+        return host.execute(command, in_data)
+
+    action._low_level_execute_command = execute
+    action.run(task_vars=VARIABLES)
+    assert seen == [{"pipelining": True, "reconnection_retries": retries}]
+    assert action._connection.options == {"pipelining": False, "reconnection_retries": 3}
+
+
+def test_of_very_much_that_is_printed_the_end_is_told(act: t.Any) -> None:
+    action, run = look(act, "stdin")
+    host = Host(action, lambda out: "y " * 10_000_000 + "the end")
+    message = run()["msg"]
+    assert message.count("y y y") > 10
+    assert "the end)" in message
+    assert len(message) < 1000
+    assert len(host.said) == 1
+
+
 # Keys
 
 def exposure(act: t.Any, host: t.Callable[[t.Any], Host] | None = None, **options: t.Any) -> tuple[str, list[t.Any]]:
