@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import typing as t
 
+from integration.certificates import Pair
+
 from . import disk, flows, promises
 from .flows import Flow
 from .site import Answer, Site
@@ -63,7 +65,7 @@ def kill(flow: Flow, site: Site, point: Point) -> Row:
     row.during = site.served_in_words()
     if not ran.was_killed:
         row.broken.append(f"it did not die there: exit code {ran.code}, {ran.said[-300:]}")
-    row.broken += promises.of_any_moment(tree, old, wanted)
+    row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
     row.broken += flow.broken_now(tree)
     row.broken += site.broken_in_temporary()
     _next_run(flow, site, row, old, promises.JOURNAL in tree)
@@ -85,7 +87,7 @@ def _next_run(flow: Flow, site: Site, row: Row, old: promises.Contents | None, i
         row.broken.append(f"the journal was {'' if is_interrupted else 'not '}there, and the next run says: recovered="
                           f"{answer.get('recovered')}")  # fmt: skip
     row.broken += promises.of_the_end(tree, wanted, flow.keeps_pending)
-    row.broken += promises.of_any_moment(tree, old, wanted)
+    row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
     row.broken += flow.broken_at_the_end(site, tree, answer)
     if flow.needs_rmi and row.after != "new":
         row.broken.append(f"the port serves {row.after}")
@@ -100,47 +102,60 @@ def _next_run(flow: Flow, site: Site, row: Row, old: promises.Contents | None, i
 
 # The power
 
+class PowerCut(t.NamedTuple):
+    """A state that a power cut may leave: in words, as it is, and what was in place before and wanted."""
+
+    words: str
+    tree: disk.Tree
+    pairs: tuple[Pair, Pair]
+
+
 class PowerCuts(t.NamedTuple):
-    """How many states a power cut may leave, over all points, and those that are different, each with its words."""
+    """How many states a power cut may leave, over all points; those that are different; those broken as they are."""
 
     number: int
-    trees: dict[tuple[t.Any, ...], tuple[str, disk.Tree]]
+    different: list[PowerCut]
+    broken: list[Row]
 
 
-def power_cuts(flow: Flow, site: Site) -> tuple[PowerCuts, list[Row]]:
-    """Run a flow once and work out every state; those that break a promise as they are, are rows already."""
+def power_cuts(flow: Flow, site: Site) -> PowerCuts:
+    """Run a flow once and work out every state that a power cut may leave in it."""
     flow.begin(site)
-    before, (old, wanted) = site.tree(), flow.pairs(site)
+    before, (old, wanted), pairs = site.tree(), flow.pairs(site), (site.current, site.other)
     ran = site.run(*flow.asked(site))
     _require(ran.answer is not None, f"{flow.name} does not run: {ran.said}")
-    number, trees, rows = 0, {}, []
+    number, seen, different, rows = 0, set(), [], []
     for place, model in disk.replayed(site.ini, before, site.log):
         call = _words(site, ran.calls[place - 1]) if place <= len(ran.calls) else "the end"
         for lost, tree in model.after_power_cut():
             number += 1
-            words = f"#{place} before {call}: {lost}"
             mark = tuple(sorted((name, file.content, file.mode) for name, file in tree.items()))
-            if mark in trees:
+            if mark in seen:
                 continue
-            trees[mark] = words, tree
-            if broken := [*promises.of_any_moment(tree, old, wanted), *flow.broken_now(tree)]:
-                rows.append(Row(f"power cut: {flow.name}", words, "not tried further", broken=broken))
+            seen.add(mark)
+            different.append(PowerCut(f"#{place} before {call}: {lost}", tree, pairs))
+            broken = [*promises.of_any_moment(tree, old, wanted, flow.keeps_old), *flow.broken_now(tree)]
+            if broken:
+                rows.append(Row(f"power cut: {flow.name}", different[-1].words, "not tried", broken=broken))
     flow.end(site, t.cast(Answer, ran.answer))
-    return PowerCuts(number, trees), rows
+    return PowerCuts(number, different, rows)
 
 
-def cut_power(flow: Flow, site: Site, words: str, tree: disk.Tree, boots: bool) -> Row:
+def cut_power(flow: Flow, site: Site, cut: PowerCut, boots: bool) -> Row:
     """Bring the host into a state that a power cut has left, and let the next run repair.
 
-    :param boots: rmi is started with what is there, as at boot, before anybody runs anything.
+    :param boots: rmi is started with what is there, as at boot, before anybody runs anything. Always so where there is
+        no journal that tells that it ran: a stopped rmi stays stopped.
     """
-    flow.begin(site)
-    old, _wanted = flow.pairs(site)
-    row = Row(f"power cut: {flow.name}", words, before=site.served_in_words(), group="a state that it may leave")
+    row = Row(f"power cut: {flow.name}", cut.words, before="old", group="a state that it may leave")
     site.instance.end_processes()
-    disk.write(site.ini, tree)
-    if boots:
+    site.instance.unset()
+    site.current, site.other = cut.pairs
+    old, _wanted = flow.pairs(site)
+    disk.write(site.ini, cut.tree)
+    is_interrupted = promises.JOURNAL in cut.tree
+    if boots or not is_interrupted:
         site.start()
     row.during = site.served_in_words()
-    _next_run(flow, site, row, old, promises.JOURNAL in tree)
+    _next_run(flow, site, row, old, is_interrupted)
     return row

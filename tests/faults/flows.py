@@ -29,6 +29,7 @@ class Flow:
     # Whether the power may fail at any place of it: one run, whose calls are all written down.
     has_power_cuts = True
     keeps_pending = False
+    keeps_old = True
 
     def begin(self, site: Site) -> None:
         """Bring the host into the state of before."""
@@ -295,17 +296,21 @@ class Conversion(_OfKeys):
     """The key in service is converted where it is."""
 
     name = "conversion in place"
+    # It is the same key, in another form.
+    keeps_old = False
 
     def begin(self, site: Site) -> None:
         super().begin(site)
         key = site.current.key_pem("TraditionalOpenSSL")
-        self._before, self._after = (site.current.pem, key), promises.contents(site.current)
-        Path(site.instance.private_key).write_bytes(key)
+        place = Path(site.instance.private_key)
+        place.write_bytes(key)
+        self._before = (site.current.pem, key)
+        site.ask(*self.asked(site))  # How the converted key is written is not known here.
+        self._after = (site.current.pem, place.read_bytes())
+        place.write_bytes(key)
 
     def pairs(self, site: Site) -> tuple[Contents | None, Contents | None]:
-        """Which of the two forms does not matter: it is the same key."""
-        place = promises.in_place(site.tree())
-        return (self._before if place == self._before else self._after), self._after
+        return self._before, self._after
 
     def asked(self, site: Site) -> Asked:
         key = site.instance.private_key

@@ -16,7 +16,8 @@ CERTIFICATE, PRIVATE_KEY = "ssl/sesam.https.crt", "ssl/sesam.https.key"
 STATE = ".sep-sesam"
 JOURNAL = f"{STATE}/journal"
 # The last one is a folder that a user has named.
-_FOR_KEYS = ("ssl/", f"{STATE}/pending/", f"{STATE}/backups/", "elsewhere/")
+_FOR_KEYS = ("ssl/", f"{STATE}/pending/", f"{STATE}/pending.done/", f"{STATE}/backups/",
+             "elsewhere/")
 _IN_STATE = {"lock", "result", "backups"}
 
 Contents = tuple[bytes, bytes]
@@ -33,9 +34,12 @@ def in_place(tree: disk.Tree) -> tuple[bytes | None, bytes | None]:
     return tuple(file.content if file else None for file in found)  # type: ignore[return-value]
 
 
-def of_any_moment(tree: disk.Tree, old: Contents | None, wanted: Contents | None) -> list[str]:
+def of_any_moment(
+    tree: disk.Tree, old: Contents | None, wanted: Contents | None, keeps_old: bool = True
+) -> list[str]:
     """At any moment: no two files that do not belong together, the old pair somewhere, no key where others read it."""
-    return [*_mixed(tree, old, wanted), *_lost(tree, old), *open_keys(tree, [old, wanted])]
+    lost = _lost(tree, old) if keeps_old else ()
+    return [*_mixed(tree, old, wanted), *lost, *open_keys(tree, [old, wanted])]
 
 
 def _mixed(tree: disk.Tree, old: Contents | None, wanted: Contents | None) -> t.Iterator[str]:

@@ -9,6 +9,9 @@ C(journal): an unfinished replacement and what it takes to undo it.
 C(result): the answer of the last run, for a second call with the same run id.
 C(backups): the pairs that were replaced; see there.
 C(pending): the key of a certificate that was requested and has not come yet, and the request (CSR).
+
+Beside them, for moments and after a run that died: what is not whole yet (C(.new)), what is not needed any more
+(C(.done)). Whoever takes the lock takes it away.
 """
 
 import errno
@@ -22,6 +25,7 @@ import typing as t
 from . import backups, files, layout, pairs, pkcs8, refusal
 
 _LOCK, _JOURNAL, _RESULT, _BACKUPS, _PENDING = "lock", "journal", "result", "backups", "pending"
+_UNFINISHED, _DONE = ".new", ".done"
 _SIZE_LIMIT = 4 << 20
 
 
@@ -61,6 +65,17 @@ class State:
         holder = dict(run, pid=os.getpid(), since=time.strftime("%Y-%m-%d %H:%M:%S"))
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, json.dumps(holder).encode("utf-8"), 0)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Take away what runs have left that died: nothing needs it, and not all is lost where that fails."""
+        try:
+            for name in (_JOURNAL, _RESULT):
+                files.remove(self._at(name + _UNFINISHED))
+            shutil.rmtree(self._at(_PENDING + _DONE), ignore_errors=True)
+            self.backups.remove_unfinished()
+        except OSError:
+            pass
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -115,9 +130,11 @@ class State:
         files.make_private_folder(self._at(_PENDING))
 
     def clear_pending(self) -> None:
-        """The certificate has come: forget the request and its key."""
-        shutil.rmtree(self._at(_PENDING))
+        """The certificate has come: forget the request and its key, both or neither."""
+        shutil.rmtree(self._at(_PENDING + _DONE), ignore_errors=True)
+        os.rename(self._at(_PENDING), self._at(_PENDING + _DONE))
         files.sync_folder(self.path)
+        shutil.rmtree(self._at(_PENDING + _DONE))
 
     def is_answered(self, private_key: str) -> bool:
         """Whether the pending key is in place: the run that placed it had no time to forget the request."""
@@ -155,7 +172,7 @@ class State:
         return data if isinstance(data, dict) else None
 
     def _write(self, name: str, data: dict) -> None:
-        new = self._at(name + ".new")
+        new = self._at(name + _UNFINISHED)
         files.remove(new)
         files.write_new(new, json.dumps(data, sort_keys=True).encode("utf-8"))
         os.rename(new, self._at(name))
