@@ -17,11 +17,11 @@ from pathlib import Path
 
 from integration.certificates import Authority
 
-from . import crashes, flows, instants, matrix, table
+from . import crashes, flows, table
 from .site import Site
 from .table import Row
 
-PARTS = ("crashes", "power", "matrix", "instants")
+PARTS = ("crashes", "power")
 _numbers = itertools.count()
 Job = t.Callable[[Path], list[Row]]
 
@@ -33,8 +33,6 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many hosts at the same time")
     parser.add_argument("--every", type=int, default=1, help="only every so-manyth place")
     parser.add_argument("--flow", help="only flows with this in their name")
-    parser.add_argument("--instants", type=int, default=200, help="how many random instants")
-    parser.add_argument("--seed", type=int, default=1, help="of these instants")
     parser.add_argument("--report", type=Path, default=Path("build/faults.txt"), help="a file for every single row")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -57,10 +55,6 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
         jobs += [functools.partial(_crashes, flow, options.every) for flow in picked]
     if "power" in chosen:
         jobs += [functools.partial(_power, flow, options.every) for flow in picked if flow.has_power_cuts]
-    if "matrix" in chosen:
-        jobs.append(matrix.rows)
-    if "instants" in chosen:
-        jobs.append(functools.partial(instants.rows, options.instants, options.seed))
     return jobs
 
 

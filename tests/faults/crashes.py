@@ -89,7 +89,7 @@ def _next_run(flow: Flow, site: Site, row: Row, old: promises.Contents | None, i
     row.broken += promises.of_the_end(tree, wanted, flow.keeps_pending)
     row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
     row.broken += flow.broken_at_the_end(site, tree, answer)
-    if flow.needs_rmi and row.after != "new":
+    if flow.needs_rmi and row.after != flow.serves:
         row.broken.append(f"the port serves {row.after}")
     if site.is_locked():
         row.broken.append("the lock is held")

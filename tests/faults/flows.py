@@ -30,6 +30,8 @@ class Flow:
     has_power_cuts = True
     keeps_pending = False
     keeps_old = True
+    # What the port serves at the end.
+    serves = "new"
 
     def begin(self, site: Site) -> None:
         """Bring the host into the state of before."""
@@ -99,8 +101,8 @@ class Recovery(Flow):
 
     def begin(self, site: Site) -> None:
         super().begin(site)
-        asked = super().asked(site)
-        if not site.run(*asked, kill=self._place(site)).was_killed:
+        place = self._place(site)
+        if not site.run(*super().asked(site), kill=place).was_killed:
             raise RuntimeError("the run that is to be recovered did not die")
 
     def _place(self, site: Site) -> int:
@@ -119,9 +121,8 @@ class Restore(Flow):
     name = "restore of a backup"
 
     def asked(self, site: Site) -> Asked:
-        (backup,) = [path for path in (site.server.state_folder / "backups").iterdir()
-                     if (path / "sesam.https.key").read_bytes() == site.other.key_pem()][:1]
-        key = backup / "sesam.https.key"
+        found = (site.server.state_folder / "backups").glob("*[!w]/sesam.https.key")
+        key = next(path for path in found if path.read_bytes() == site.other.key_pem())
         # As the playbook has it: what is restored is kept until all is done.
         return "replace", site.parameters(private_key=None, private_key_on_host=str(key), keep_backups=5)
 
@@ -130,6 +131,7 @@ class Permissions(Flow):
     """The pair stays, and its key is closed to others."""
 
     name = "permissions alone"
+    serves = "old"
     has_power_cuts = False
 
     def begin(self, site: Site) -> None:

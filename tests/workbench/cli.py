@@ -32,6 +32,14 @@ def test(*arguments: str) -> None:
     commands.become([venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments], env=env)
 
 
+def faults(*arguments: str) -> None:
+    """Try every fault, and print what came of each."""
+    venv = venvs.main_venv("demo", "test")
+    env = {**venv.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
+    os.chdir(tree.ROOT)
+    commands.become([venv.python, "-m", "faults", *arguments], env=env)
+
+
 def bench(*arguments: str) -> None:
     """Measure what the collection costs, on this machine."""
     venv = venvs.main_venv("demo", "test")
@@ -49,6 +57,7 @@ COMMANDS: dict[str, t.Callable[..., None]] = {
     "clean": tree.clean,
     "demo": demo,
     "docs": docs.docs,
+    "faults": faults,
     "fuzz": fuzz.fuzz,
     "lint": lint.lint,
     "sanity": sanity.sanity,
