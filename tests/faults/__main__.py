@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import os
 import sys
 import tempfile
 import time
@@ -17,11 +18,11 @@ from pathlib import Path
 
 from integration.certificates import Authority
 
-from . import crashes, flows, table
+from . import crashes, flows, matrix, table
 from .site import Site
 from .table import Row
 
-PARTS = ("crashes", "power")
+PARTS = ("crashes", "power", "matrix", "errors")
 _numbers = itertools.count()
 Job = t.Callable[[Path], list[Row]]
 
@@ -55,7 +56,30 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
         jobs += [functools.partial(_crashes, flow, options.every) for flow in picked]
     if "power" in chosen:
         jobs += [functools.partial(_power, flow, options.every) for flow in picked if flow.has_power_cuts]
+    if "matrix" in chosen:
+        jobs.append(functools.partial(_on_a_site, lambda site: [
+            *matrix.left_alone(site), *matrix.rows([*matrix.FAULTS, *_as_root()], site)]))  # fmt: skip
+    if "errors" in chosen:
+        jobs += [functools.partial(_on_a_site, functools.partial(matrix.failing, code=code, every=options.every))
+                 for code in matrix.CODES]  # fmt: skip
     return jobs
+
+
+def _as_root() -> t.Sequence[matrix.Fault]:
+    if os.geteuid() == 0:
+        return matrix.AS_ROOT
+    print(f"left out, for want of root: {', '.join(fault.name for fault in matrix.AS_ROOT)}")
+    return ()
+
+
+def _on_a_site(work: t.Callable[[Site], list[Row]], folder: Path) -> list[Row]:
+    site = Site(folder, next(_numbers), Authority())
+    try:
+        rows = work(site)
+        print(f"{rows[-1].fault}: {len(rows)} faults, {sum(bool(row.broken) for row in rows)} broken", flush=True)
+        return rows
+    finally:
+        site.close()
 
 
 def _run(jobs: list[Job], folder: Path, at_once: int) -> list[Row]:

@@ -33,12 +33,12 @@ def points(flow: Flow, site: Site) -> list[Point]:
     flow.end(site, t.cast(Answer, ran.answer))
     found = []
     for call in ran.calls:
-        number, words = call["n"], _words(site, call)
-        found.append(Point(number, False, f"#{number} before {words}", f"before {call['call']}"))
+        number, what = call["n"], words(site, call)
+        found.append(Point(number, False, f"#{number} before {what}", f"before {call['call']}"))
         if call["call"] == "write":
-            found.append(Point(number, True, f"#{number} half of {words}", "half of a write"))
+            found.append(Point(number, True, f"#{number} half of {what}", "half of a write"))
         if call["call"] == "start":
-            found.append(Point(number, True, f"#{number} just after {words}", "just after a start"))
+            found.append(Point(number, True, f"#{number} just after {what}", "just after a start"))
     return [*found, Point(len(ran.calls) + 1, False, f"#{len(ran.calls) + 1} after the last call", "after the last")]
 
 
@@ -47,7 +47,8 @@ def _require(condition: bool, words: str) -> None:
         raise RuntimeError(words)
 
 
-def _words(site: Site, call: dict[str, t.Any]) -> str:
+def words(site: Site, call: dict[str, t.Any]) -> str:
+    """A call with its path, as a person reads it."""
     path = call.get("path", "")
     for top, name in ((site.ini, ""), (site.temporary, "TMPDIR/"), (site.instance.folder, "")):
         if path.startswith(f"{top}/"):
@@ -126,7 +127,7 @@ def power_cuts(flow: Flow, site: Site) -> PowerCuts:
     _require(ran.answer is not None, f"{flow.name} does not run: {ran.said}")
     number, seen, different, rows = 0, set(), [], []
     for place, model in disk.replayed(site.ini, before, site.log):
-        call = _words(site, ran.calls[place - 1]) if place <= len(ran.calls) else "the end"
+        call = words(site, ran.calls[place - 1]) if place <= len(ran.calls) else "the end"
         for lost, tree in model.after_power_cut():
             number += 1
             mark = tuple(sorted((name, file.content, file.mode) for name, file in tree.items()))

@@ -45,7 +45,7 @@ def summary(rows: t.Sequence[Row]) -> str:
         if row.broken:
             broken.append((row.cells(), row.broken))
         else:
-            groups[row.fault, row.group or row.where, *row.cells()[2:]] += 1
+            groups[(row.fault, row.group or row.where, *row.cells()[2:])] += 1
     lines: list[tuple[tuple[str, ...], list[str]]] = []
     for cells, number in groups.items():
         where = cells[1] if number == 1 else f"{cells[1]} ({number} places)"

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from faults import crashes, disk, flows, table
+from faults import crashes, disk, flows, matrix, table
 from faults.site import Site
 from faults.table import Row
 from integration import host_program
@@ -71,6 +71,22 @@ def test_power_cut_anywhere(kind: type[flows.Flow], site: Site) -> None:
     _assert_green([crashes.cut_power(flow, site, cut, boots=number % 2 == 0) for number, cut in enumerate(some)])
 
 
+def test_program_left_alone_is_waited_for(site: Site) -> None:
+    _assert_green(matrix.left_alone(site))
+
+
+def test_faults_of_the_host(site: Site) -> None:
+    """Those that no other test has; some of them are slow, and stand in the long form alone."""
+    names = ("link", "executable", "missing", "swaps", "PID", "clock", "exits 1")
+    picked = [fault for fault in matrix.FAULTS if any(name in fault.name for name in names)]
+    _assert_green(matrix.rows(picked, site))
+
+
+@pytest.mark.parametrize("code", matrix.CODES)
+def test_call_that_fails(code: int, site: Site) -> None:
+    _assert_green(matrix.failing(site, code, every=15))
+
+
 @pytest.mark.parametrize("kind", [flows.FailedStart, flows.Answered, flows.Elsewhere])
 def test_model_of_the_disk_is_true(kind: type[flows.Flow], site: Site) -> None:
     """What it has in the end is what the disk has."""
@@ -84,7 +100,8 @@ def test_model_of_the_disk_is_true(kind: type[flows.Flow], site: Site) -> None:
 
 
 def _facts(tree: disk.Tree) -> dict[str, t.Any]:
-    return {name: (file.content, file.mode) for name, file in tree.items()}
+    # The lock is written by others too: who is started there notes himself.
+    return {name: (file.content if not name.endswith("/lock") else None, file.mode) for name, file in tree.items()}
 
 
 def test_model_loses_what_was_not_synced(tmp_path: Path) -> None:
@@ -118,7 +135,8 @@ def test_strace_sees_nothing_that_the_shim_does_not_count(kind: type[flows.Flow]
     wrapper = ["strace", "-y", "-s", "0", "-o", output, "-e", "trace=" + ",".join(_TRACED)]
     subprocess.run(
         [*wrapper, *_program(), question], cwd=host_program.FOLDER, input=json.dumps(parameters).encode(),
-        stdout=subprocess.DEVNULL, check=True, timeout=120, env={"TMPDIR": str(site.temporary), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.DEVNULL, check=True, timeout=120,
+        env={"TMPDIR": str(site.temporary), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     seen = collections.Counter(map(_seen, output.read_text(errors="replace").splitlines()))
     assert seen.pop("", None)
