@@ -29,7 +29,7 @@ Job = t.Callable[[Path], list[Row]]
 
 def main() -> int:
     """Run what was asked for; the exit code is 1 when a promise is broken."""
-    parser = argparse.ArgumentParser(prog="make faults ARGS=", description="Faults, all of them, and what came of each.")
+    parser = argparse.ArgumentParser(prog="make faults ARGS=", description="Every fault, and what came of it.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without any")
     parser.add_argument("--jobs", type=int, default=2, help="how many hosts at the same time")
     parser.add_argument("--every", type=int, default=1, help="only every so-manyth place")

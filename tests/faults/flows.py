@@ -316,8 +316,8 @@ class Conversion(_OfKeys):
 
     def asked(self, site: Site) -> Asked:
         key = site.instance.private_key
-        return "convert", {**site.parameters(), "src": key, "dest": key, "passphrase": None, "backup": False,
-                           "mode": 0o600, "owner": None, "group": None, "check_mode": False, "run": run_id()}  # fmt: skip
+        return "convert", {"src": key, "dest": key, "passphrase": None, "backup": False, "mode": 0o600, "owner": None,
+                           "group": None, "check_mode": False}  # fmt: skip
 
 
 ALL: tuple[type[Flow], ...] = (

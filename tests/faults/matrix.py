@@ -52,12 +52,12 @@ def _row(fault: Fault, site: Site) -> Row:
     row = Row("fault of the host", fault.name, before="old")
     with contextlib.ExitStack() as mended:
         fault.arrange(site, mended)
-        row.during = site.served_inwords_of()
+        row.during = site.served_in_words()
         begin = time.monotonic()
         answer = site.ask("replace", site.parameters(**{"start_timeout": 6, "stop_timeout": 4, **fault.options}))
         seconds = time.monotonic() - begin
         row.saw = _outcome(answer)
-        row.after = site.served_inwords_of()
+        row.after = site.served_in_words()
         if row.saw != fault.outcome:
             row.broken.append(f"the outcome is not {fault.outcome}: {words_of(answer)}")
         if fault.says not in words_of(answer):
@@ -78,8 +78,8 @@ def _next_run(site: Site, row: Row, wanted: promises.Contents) -> None:
     if answer["refused"] or answer["failure"]:
         row.broken.append(f"the next run fails: {words_of(answer)}")
     row.broken += promises.of_the_end(site.tree(), wanted)
-    if site.served_inwords_of() != "new":
-        row.broken.append(f"after the next run the port serves {site.served_inwords_of()}")
+    if site.served_in_words() != "new":
+        row.broken.append(f"after the next run the port serves {site.served_in_words()}")
 
 
 def _outcome(answer: Answer) -> str:
@@ -310,12 +310,12 @@ def _failing_at(site: Site, call: dict[str, t.Any], code: int) -> Row:
               group=f"{call['call']} fails")  # fmt: skip
     ran = site.run("replace", site.parameters(), fail=call["n"], errno=code)
     row.during = "old" if ran.answer else "unknown"
-    row.after = site.served_inwords_of()
+    row.after = site.served_in_words()
     row.recovered_by = "the run itself"
     if ran.answer is None:
         row.broken.append(f"no answer: {ran.said[-300:]}")
     else:
-        row.saw = flows.inwords_of(ran.answer)
+        row.saw = flows.in_words(ran.answer)
         if (ran.answer["refused"] or {}).get("id") == "host-bug":
             row.broken.append(words_of(ran.answer))
         # What is told as done is done, and what is told as not done is not.
@@ -335,6 +335,8 @@ CODES = (errno.ENOSPC, errno.EIO)
 def left_alone(site: Site) -> list[Row]:
     """It dies while sm_main stops or starts a slow rmi, and the next run comes at once."""
     found = []
+    site.rest()
+    calls = site.run("replace", site.parameters()).calls
     for number, verb in enumerate(("stop rmi", "start rmi", "start rmi")):
         site.rest()
         site.instance.set(stop_delay=1.5, start_delay=1.5, start="works" if number < 2 else "hangs@1")
@@ -343,13 +345,12 @@ def left_alone(site: Site) -> list[Row]:
         if number == 2:
             row.where += ", which hangs"
         asked = "replace", site.parameters(start_timeout=6, stop_timeout=6)
-        calls = _calls(site)
         place = next(call["n"] for call in calls if call.get("arguments") == verb)
         if not site.run(*asked, kill=place, half=True).was_killed:
             row.broken.append("it did not die there")
-        row.during = site.served_inwords_of()
+        row.during = site.served_in_words()
         answer = site.ask("replace", site.parameters(start_timeout=6, stop_timeout=6))
-        row.saw, row.after, row.recovered_by = flows.inwords_of(answer), site.served_inwords_of(), "the next run"
+        row.saw, row.after, row.recovered_by = flows.in_words(answer), site.served_in_words(), "the next run"
         if answer["refused"] or answer["failure"] or not answer["recovered"]:
             row.broken.append(f"the next run: {words_of(answer)}, recovered={answer.get('recovered')}")
         if any(not step["ok"] for step in answer.get("steps", [])):
@@ -360,16 +361,3 @@ def left_alone(site: Site) -> list[Row]:
         found.append(row)
     return found
 
-
-def _calls(site: Site) -> list[dict[str, t.Any]]:
-    """The calls of a replacement, at a host that is at rest then."""
-    before = site.instance.home.state_file
-    kept = Path(before).read_text()
-    site.instance.unset()
-    calls = site.run("replace", site.parameters()).calls
-    site.rest()
-    # In place is now what was wanted, as often as this is done: bring it back.
-    site.run("replace", site.parameters())
-    site.rest()
-    Path(before).write_text(kept)
-    return calls
