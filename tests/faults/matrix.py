@@ -21,6 +21,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.sep.sesam.plugins.module_utils._host import processes
+from standin import processes as standin_processes
 
 from . import crashes, flows, promises
 from .flows import Flow
@@ -353,6 +354,10 @@ def left_alone(site: Site) -> list[Row]:
         row.saw, row.after, row.recovered_by = flows.in_words(answer), site.served_in_words(), "the next run"
         if answer["refused"] or answer["failure"] or not answer["recovered"]:
             row.broken.append(f"the next run: {words_of(answer)}, recovered={answer.get('recovered')}")
+        if verb == "start rmi" and number == 1 and answer["recovered"] != "finished":
+            row.broken.append("the program that was left alone was not waited for")
+        if (running := standin_processes.all_of(site.instance.home)) != [site.instance.pid()]:
+            row.broken.append(f"there is more of it than rmi: {running}")
         if any(not step["ok"] for step in answer.get("steps", [])):
             row.broken.append(f"the two were in each other's way: {answer['steps']}")
         if row.after != "new":
