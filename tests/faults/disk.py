@@ -5,7 +5,7 @@
 
 The model of a power cut: what a file holds is safe when the file was fsynced, a name when its folder was. Of the names
 that are not safe, any number of changes from the first on may have reached the disk, in their order, as a file system
-with a journal does it; of contents that are not safe, nothing or a half.
+with a journal does it, or the last alone; of contents that are not safe, nothing or a half.
 """
 
 from __future__ import annotations
@@ -188,12 +188,14 @@ class Disk:
     def after_power_cut(self) -> t.Iterator[tuple[str, Tree]]:
         """Every state that a power cut may leave now, in words and as it is; some of them may be the same."""
         pending = [change for change in self._changes if not change.is_safe]
-        for number in range(len(pending) + 1):
-            kept = pending[:number]
-            names = self._names_with({id(change) for change in kept})
+        kept = [(f"{number} of {len(pending)}", pending[:number]) for number in range(len(pending) + 1)]
+        # Not every file system keeps them in order.
+        kept += [("the last alone", pending[-1:])] if len(pending) > 1 else []
+        for which, changes in kept:
+            names = self._names_with({id(change) for change in changes})
             for words, content in _LOST:
                 tree = self._tree(names, content, lambda node: node.safe_mode)
-                yield f"{number} of {len(pending)} unsafe names, {words}", tree
+                yield f"unsafe names: {which}, {words}", tree
 
     def _names_with(self, kept: set[int]) -> _Names:
         """The names with all changes that are safe, and these."""
