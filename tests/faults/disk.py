@@ -5,7 +5,7 @@
 
 The model of a power cut: what a file holds is safe when the file was fsynced, a name when its folder was. Of the names
 that are not safe, any number of changes from the first on may have reached the disk, in their order, as a file system
-with a journal does it, or the last alone; of contents that are not safe, nothing or a half.
+with a journal does it, or all but one; of contents that are not safe, nothing or a half.
 """
 
 from __future__ import annotations
@@ -190,7 +190,8 @@ class Disk:
         pending = [change for change in self._changes if not change.is_safe]
         kept = [(f"{number} of {len(pending)}", pending[:number]) for number in range(len(pending) + 1)]
         # Not every file system keeps them in order.
-        kept += [("the last alone", pending[-1:])] if len(pending) > 1 else []
+        for number, change in enumerate(pending[:-1]):
+            kept.append((f"all but {change.name}", pending[:number] + pending[number + 1 :]))
         for which, changes in kept:
             names = self._names_with({id(change) for change in changes})
             for words, content in _LOST:
