@@ -8,7 +8,7 @@ export MAKEFILE_PATH := $(MAKEFILE_LIST)
 
 workbench = @sh "$$(dirname -- "$${MAKEFILE_PATH\# }")/tests/workbench/run"
 
-.PHONY: help demo test matrix fuzz lint sanity bench docs build clean
+.PHONY: help demo test matrix faults fuzz lint sanity bench docs build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' "$${MAKEFILE_PATH# }"
@@ -21,6 +21,9 @@ test: ## every test, a quarter of an hour on two cores (make test ARGS="-k name"
 
 matrix: ## the integration tests by both transports, ansible-core 2.16 to newest, Python 3.6 to 3.13: more than an hour
 	$(workbench) matrix $(ARGS)
+
+faults: ## every fault at every place, and a table of what came of each, some minutes (make faults ARGS="crashes --every 5")
+	$(workbench) faults $(ARGS)
 
 fuzz: ## mutated inputs for all that reads inputs (make fuzz ARGS="--seconds 600")
 	$(workbench) fuzz $(ARGS)

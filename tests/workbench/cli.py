@@ -53,6 +53,14 @@ def run_matrix(*words: str) -> None:
     commands.say(f"all integration tests passed in {len(cells)} cells")
 
 
+def faults(*arguments: str) -> None:
+    """Try every fault, and print what came of each."""
+    venv = venvs.main_venv("demo", "test")
+    env = {**venv.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
+    os.chdir(tree.ROOT)
+    commands.become([venv.python, "-m", "faults", *arguments], env=env)
+
+
 def bench(*arguments: str) -> None:
     """Measure what the collection costs, on this machine."""
     venv = venvs.main_venv("demo", "test")
@@ -73,6 +81,7 @@ COMMANDS: dict[str, t.Callable[..., None]] = {
     "clean": tree.clean,
     "demo": demo,
     "docs": docs.docs,
+    "faults": faults,
     "fuzz": fuzz.fuzz,
     "lint": lint.lint,
     "matrix": run_matrix,

@@ -104,6 +104,16 @@ class Backups:
             return dict(listed, reason=refusal.in_words(exc))
         return dict(listed, chain=pair["certificate"]["chain"], works=pair["works"], reason=pair["reason"])
 
+    def remove_unfinished(self) -> None:
+        """Remove what was to become a backup when the run died that made it."""
+        try:
+            names = os.listdir(self._path)
+        except FileNotFoundError:
+            return
+        for name in names:
+            if name.endswith(_UNFINISHED) and _time_in(name) is not None:
+                shutil.rmtree(self._at(name), ignore_errors=True)
+
     def prune(self, keep: int, spared: t.Optional[str]) -> None:
         """Remove all backups but the newest ones. One that got another name from somebody is kept, and not counted.
 

@@ -148,9 +148,10 @@ def make_private_folder(path: str) -> None:
     """
     try:
         os.mkdir(path, 0o700)
-        sync_folder(os.path.dirname(path))
     except FileExistsError:
         pass
+    # Also where it is there: who made it may have died just after.
+    sync_folder(os.path.dirname(path))
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise refusal.Refused(

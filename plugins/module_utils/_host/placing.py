@@ -47,12 +47,12 @@ class Places:
             os.close(descriptor)
         self._folders = {}
 
-    def lock(self) -> None:
+    def lock(self, timeout: float = _LOCK_SECONDS) -> None:
         """Keep others out of these folders until the end, and take away what one of them left when it died.
 
         :raises refusal.Refused: one of them does not end.
         """
-        deadline = time.monotonic() + _LOCK_SECONDS
+        deadline = time.monotonic() + timeout
         for folder, descriptor in self._folders.items():
             while not _try_lock(descriptor):
                 if time.monotonic() > deadline:

@@ -166,6 +166,13 @@ def _stat(pid: int) -> t.List[str]:
     return (_read("/proc/%d/stat" % pid) or b"").rpartition(b")")[2].decode("ascii").split()
 
 
+def birth(pid: int) -> t.Optional[str]:
+    """What tells a living process from a later one with the same number; C(None) when it is gone."""
+    columns = _stat(pid)
+    boot = (_read("/proc/sys/kernel/random/boot_id") or b"").decode("ascii").strip()
+    return "%s %s" % (boot, columns[19]) if columns and columns[0] not in "ZX" else None
+
+
 def started(pid: int) -> t.Optional[float]:
     """When a process was started, in seconds since the epoch."""
     columns = _stat(pid)

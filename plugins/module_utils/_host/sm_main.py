@@ -28,9 +28,11 @@ from . import files, layout, processes, refusal, server_log, sm_ini
 # Variables for every login, set by an admin.
 GLOBAL_VARIABLES = "/etc/environment"
 _PROFILE_SECONDS = 10
+_PROFILE_BYTES = 1 << 20
 _OUTPUT_BYTES = 4 << 20
 _SAID_LENGTH = 300
 _GRACE = 2.0
+_PAUSE = 0.05
 _ONLINE = re.compile(r": rmi\s+\[\s*(\d+)\s*\]: online\s*$", re.MULTILINE)
 # The line of any daemon, whatever the word for its state: a name, a PID perhaps, a colon, the word.
 _ANY_DAEMON = re.compile(r": [\w-]+\s+(?:\[\s*\d+\s*\])?\s*: \S", re.MULTILINE)
@@ -39,6 +41,8 @@ _HANDLED = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIG
 
 # Asked at a time limit for processes that are not to be ended: rmi.
 Spare = t.Callable[[], t.Iterable[int]]
+# Called in the new process before its program, to write down who it is.
+Note = t.Optional[t.Callable[[], None]]
 
 
 class Outcome(t.NamedTuple):
@@ -90,14 +94,15 @@ def _let_pass(number: int, frame: object) -> None:
 class SmMain:
     """The product's C(sm_main), run as the running rmi would want it."""
 
-    def __init__(self, path: str, profile: str, context: t.Optional[processes.Context]) -> None:
+    def __init__(self, path: str, profile: str, context: t.Optional[processes.Context], note: Note = None) -> None:
         self._path = path
+        self._note = note
         self._context = context
         self._environment = environment(profile, context)
 
     def run(self, arguments: t.List[str], timeout: float, spare: Spare = tuple) -> Outcome:
         """Run it with a time limit, at which the process group that it started is ended."""
-        return _run([self._path] + arguments, timeout, self._environment, self._context, spare)
+        return _run([self._path] + arguments, timeout, self._environment, self._context, spare, note=self._note)
 
     def report(self, timeout: float = 30) -> "Report":
         """What C(sm_main status) says of rmi."""
@@ -160,12 +165,18 @@ def environment_of(profile: str) -> t.Dict[str, str]:
     if not os.path.lexists(profile):
         return clean
     fix = "Look at the profile: it has to belong to root and to end well when it is sourced."
-    if not _is_trustworthy(profile):
+    descriptor = _opened_if_trustworthy(profile)
+    if descriptor is None:
         raise refusal.Refused("profile-unusable", "Others than root may have written %s." % profile, fix)
     # As an admin would, whose shell is mostly bash.
     shell = "/bin/bash" if os.access("/bin/bash", os.X_OK) else "/bin/sh"
     script = '. "$1" >/dev/null 2>&1; exec /usr/bin/env -0'
-    sourced = _run([shell, "-c", script, "sh", profile], _PROFILE_SECONDS, clean, None)
+    try:
+        # What was looked at is what is sourced, whatever its name leads to by then.
+        sourced = _run([shell, "-c", script, "sh", "/proc/self/fd/%d" % descriptor], _PROFILE_SECONDS, clean, None,
+                       inherited=[descriptor])
+    finally:
+        os.close(descriptor)
     found = processes.parse_environment(sourced.output)
     if sourced.code != 0 or not found:
         raise refusal.Refused("profile-unusable", "%s cannot be sourced: %s." % (profile, sourced.how()), fix)
@@ -180,27 +191,33 @@ def _home() -> str:
         return "/"
 
 
-def _is_trustworthy(path: str) -> bool:
-    """Whether nobody but root or ourselves can have written a file, or have led its name to one that root has."""
+def _opened_if_trustworthy(path: str) -> t.Optional[int]:
+    """A descriptor of a file, C(None) where others than root or ourselves can have written it, or have led its name to
+    one that root has."""
     try:
-        name, status = os.lstat(path), os.stat(path)
-    except OSError:
-        return False
+        name, descriptor = os.lstat(path), files.open_regular(path, _PROFILE_BYTES, follow_links=True)
+    except (OSError, files.Unreadable):
+        return None
+    status = os.fstat(descriptor)
     are_ours = all(one.st_uid in (0, os.geteuid()) for one in (name, status))
     others_write = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != 0)
-    return stat.S_ISREG(status.st_mode) and are_ours and not others_write
+    if are_ours and not others_write:
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
-         context: t.Optional[processes.Context], spare: Spare = tuple) -> Outcome:
+         context: t.Optional[processes.Context], spare: Spare = tuple, note: Note = None,
+         inherited: t.Sequence[int] = ()) -> Outcome:
     begin = time.monotonic()
     with tempfile.TemporaryFile() as output:
         try:
             # Not run_command: the host code knows no AnsibleModule, and what it starts has to outlive it.
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
-                env=environment, start_new_session=True, close_fds=True,
-                preexec_fn=lambda: _become_neutral(context))  # noqa: PLW1509 (there is one thread)
+                env=environment, start_new_session=True, close_fds=True, pass_fds=inherited,
+                preexec_fn=lambda: _become_neutral(context, note))  # noqa: PLW1509 (there is one thread)
         except OSError as exc:
             reason = "%s: %s" % (command[0], exc.strerror)
             return Outcome(127, reason.encode("utf-8", "replace"), time.monotonic() - begin)
@@ -208,14 +225,29 @@ def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
             code: t.Optional[int] = process.wait(timeout)
         except subprocess.TimeoutExpired:
             code = None
-            _end_group(process, set(spare()))
+            _end_group(process.pid, set(spare()), process.poll)
         size = os.fstat(output.fileno()).st_size
         last = os.pread(output.fileno(), _OUTPUT_BYTES, max(size - _OUTPUT_BYTES, 0))
         return Outcome(code, last, time.monotonic() - begin)
 
 
-def _become_neutral(context: t.Optional[processes.Context]) -> None:
+def end_in_time(program: dict, seconds: float, spare: Spare) -> None:
+    """Wait for a program (C(pid), C(birth)) that a run had started which died, and end it at the time limit."""
+    deadline = time.monotonic() + seconds
+    while processes.birth(program["pid"]) == program["birth"]:
+        if time.monotonic() > deadline:
+            _end_group(program["pid"], set(spare()))
+            return
+        time.sleep(_PAUSE)
+
+
+def _become_neutral(context: t.Optional[processes.Context], note: Note) -> None:
     """In the new process, before its program: pass on nothing of ours."""
+    if note is not None:
+        try:
+            note()
+        except OSError:
+            pass  # A disk that is full must not keep rmi from its start.
     for number in range(1, signal.NSIG):
         try:
             signal.signal(number, signal.SIG_DFL)
@@ -230,20 +262,20 @@ def _become_neutral(context: t.Optional[processes.Context]) -> None:
             pass
 
 
-def _end_group(process: subprocess.Popen, spared: t.Set[int]) -> None:
+def _end_group(group: int, spared: t.Set[int], reap: t.Callable[[], object] = lambda: None) -> None:
     """End what a command started, but never rmi: it may have stayed in the group of its starter."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _GRACE
-        for pid in _members(process, spared):
+        for pid in _members(group, spared, reap):
             try:
                 os.kill(pid, number)
             except OSError:
                 pass
-        while _members(process, spared) and time.monotonic() < deadline:
+        while _members(group, spared, reap) and time.monotonic() < deadline:
             time.sleep(0.02)
-    process.poll()  # It may have ended between the last two looks.
+    reap()  # It may have ended between the last two looks.
 
 
-def _members(process: subprocess.Popen, spared: t.Set[int]) -> t.Set[int]:
-    process.poll()  # One that has ended is a zombie until it is asked.
-    return set(processes.group_members(process.pid)) - spared
+def _members(group: int, spared: t.Set[int], reap: t.Callable[[], object]) -> t.Set[int]:
+    reap()  # One that has ended is a zombie until it is asked.
+    return set(processes.group_members(group)) - spared

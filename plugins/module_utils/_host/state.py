@@ -9,6 +9,9 @@ C(journal): an unfinished replacement and what it takes to undo it.
 C(result): the answer of the last run, for a second call with the same run id.
 C(backups): the pairs that were replaced; see there.
 C(pending): the key of a certificate that was requested and has not come yet, and the request (CSR).
+
+Beside them, for moments and after a run that died: what is not whole yet (C(.new)), what is not needed any more
+(C(.done)). Whoever takes the lock takes it away.
 """
 
 import errno
@@ -19,9 +22,10 @@ import shutil
 import time
 import typing as t
 
-from . import backups, files, layout, pairs, pkcs8, refusal
+from . import backups, files, layout, pairs, pkcs8, processes, refusal
 
 _LOCK, _JOURNAL, _RESULT, _BACKUPS, _PENDING = "lock", "journal", "result", "backups", "pending"
+_UNFINISHED, _DONE = ".new", ".done"
 _SIZE_LIMIT = 4 << 20
 
 
@@ -31,6 +35,9 @@ class State:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock: t.Optional[int] = None
+        self._holder: dict = {}
+        # The program (C(pid), C(birth)) that a run had started which died: it may still run.
+        self.left_alone: t.Optional[dict] = None
 
     @property
     def backups(self) -> backups.Backups:
@@ -58,9 +65,31 @@ class State:
                         self._at(_LOCK)),
                     "Wait for it to end, or raise lock_timeout (now %.0f s)." % timeout)
             time.sleep(0.1)
-        holder = dict(run, pid=os.getpid(), since=time.strftime("%Y-%m-%d %H:%M:%S"))
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, json.dumps(holder).encode("utf-8"), 0)
+        self.left_alone = _program_in(self._read(_LOCK) or {})
+        self._holder = dict(run, pid=os.getpid(), since=time.strftime("%Y-%m-%d %H:%M:%S"), program=self.left_alone)
+        self._write_holder()
+        self._tidy()
+
+    def note_program(self) -> None:
+        """In a new process, before its program: write down who it is, so that it is not lost when we die."""
+        self._holder["program"] = {"pid": os.getpid(), "birth": processes.birth(os.getpid())}
+        self._write_holder()
+
+    def _write_holder(self) -> None:
+        if self._lock is not None:
+            content = json.dumps(self._holder).encode("utf-8")
+            os.pwrite(self._lock, content, 0)
+            os.ftruncate(self._lock, len(content))
+
+    def _tidy(self) -> None:
+        """Take away what runs have left that died: nothing needs it, and not all is lost where that fails."""
+        try:
+            for name in (_JOURNAL, _RESULT):
+                files.remove(self._at(name + _UNFINISHED))
+            shutil.rmtree(self._at(_PENDING + _DONE), ignore_errors=True)
+            self.backups.remove_unfinished()
+        except OSError:
+            pass
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -115,9 +144,11 @@ class State:
         files.make_private_folder(self._at(_PENDING))
 
     def clear_pending(self) -> None:
-        """The certificate has come: forget the request and its key."""
-        shutil.rmtree(self._at(_PENDING))
+        """The certificate has come: forget the request and its key, both or neither."""
+        shutil.rmtree(self._at(_PENDING + _DONE), ignore_errors=True)
+        os.rename(self._at(_PENDING), self._at(_PENDING + _DONE))
         files.sync_folder(self.path)
+        shutil.rmtree(self._at(_PENDING + _DONE))
 
     def is_answered(self, private_key: str) -> bool:
         """Whether the pending key is in place: the run that placed it had no time to forget the request."""
@@ -155,11 +186,19 @@ class State:
         return data if isinstance(data, dict) else None
 
     def _write(self, name: str, data: dict) -> None:
-        new = self._at(name + ".new")
+        new = self._at(name + _UNFINISHED)
         files.remove(new)
         files.write_new(new, json.dumps(data, sort_keys=True).encode("utf-8"))
         os.rename(new, self._at(name))
         files.sync_folder(self.path)
+
+
+def _program_in(holder: dict) -> t.Optional[dict]:
+    """The program that the last holder of the lock has noted, where it is still the same process."""
+    program = holder.get("program")
+    if not isinstance(program, dict) or not isinstance(program.get("pid"), int) or program["pid"] <= 1:
+        return None
+    return program if processes.birth(program["pid"]) == program.get("birth") else None
 
 
 def _try_lock(descriptor: int) -> bool:

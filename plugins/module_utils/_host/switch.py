@@ -33,7 +33,7 @@ class Switch:
     """One pass through the steps, on one rmi."""
 
     def __init__(self, part: str, places: layout.Layout, rmi: gather.Rmi, context: t.Optional[processes.Context],
-                 parameters: dict, steps: t.List[dict]) -> None:
+                 parameters: dict, steps: t.List[dict], note: sm_main.Note = None) -> None:
         self._part = part
         self._places = places
         self._rmi = rmi
@@ -41,7 +41,7 @@ class Switch:
         self._stop_timeout = parameters["stop_timeout"]
         self._steps = steps
         self._context = context
-        self._sm_main = sm_main.SmMain(places.sm_main, places.profile, self._context)
+        self._sm_main = sm_main.SmMain(places.sm_main, places.profile, self._context, note)
         self._watch = server_log.Watch(places.log_files)
         self._start: t.Optional[sm_main.Outcome] = None
         self._began = 0.0

@@ -8,6 +8,7 @@ What dies elsewhere (controller, connection) does not stop it. What dies here le
 next run undoes or finishes what it tells.
 """
 
+import contextlib
 import os
 import syslog
 import time
@@ -22,6 +23,7 @@ from . import (
     pair_files,
     pairs,
     place_checks,
+    placing,
     processes,
     refusal,
     served,
@@ -112,12 +114,26 @@ class _Run:
         try:
             answer = self._kept.result_of(run["id"])
             if answer is None:
-                with sm_main.signals_handled():
+                with sm_main.signals_handled(), self._alone():
                     answer = self._carry_out()
                     self._tidy(lambda: self._kept.keep_result(run["id"], answer))
             return answer
         finally:
             self._kept.unlock()
+
+    @contextlib.contextmanager
+    def _alone(self) -> t.Iterator[None]:
+        """Wait for whoever else may be at work here: a program that was left alone, a conversion of the key."""
+        if self._kept.left_alone:
+            seconds = max(self._parameters["stop_timeout"], self._parameters["start_timeout"])
+            sm_main.end_in_time(self._kept.left_alone, seconds, self._rmi_pids)
+        with placing.Places([self._places.certificate, self._places.private_key]) as ssl_folder:
+            ssl_folder.lock(self._parameters["lock_timeout"])
+            yield
+
+    def _rmi_pids(self) -> t.List[int]:
+        pid = gather.find_rmi(self._places, self._parameters).pid
+        return [] if pid is None else [pid]
 
     def _look(self) -> dict:
         return gather.look(self._places, self._parameters)
@@ -309,7 +325,8 @@ class _Run:
             context=self._context._asdict() if self._context else None)
 
     def _forward(self, rmi: gather.Rmi, folder: pair_files.Folder, new: pair_files.Copies) -> None:
-        way = switch.Switch("replacement", self._places, rmi, self._context, self._parameters, self._answer["steps"])
+        way = switch.Switch("replacement", self._places, rmi, self._context, self._parameters, self._answer["steps"],
+                            self._kept.note_program)
         try:
             if rmi.is_running:
                 begin = time.monotonic()

@@ -92,7 +92,8 @@ class WayBack:
         needs_cycle = not is_right if journal.was_running else bool(rmi.is_running)
         with pair_files.Folder(self._places.ssl_folder) as folder:
             old = self._staged(journal, folder)
-            way = switch.Switch(part, self._places, rmi, context, self._parameters, self._steps)
+            way = switch.Switch(part, self._places, rmi, context, self._parameters, self._steps,
+                                self._kept.note_program)
             try:
                 if needs_cycle and not self._try(way.stop):
                     way.await_gone()

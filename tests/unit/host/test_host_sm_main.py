@@ -312,3 +312,29 @@ def test_the_variables_of_everybody_count_where_rmi_does_not_run(
     found = sm_main.environment(str(profile), of_rmi)
     assert {name: found.get(name) for name in ("SESAM_SSL_CERT", "SESAM_SSL_KEY", "SESAM_A")} == {
         "SESAM_SSL_CERT": "/c", "SESAM_SSL_KEY": "/k", "SESAM_A": None}
+
+
+def test_profile_is_sourced_as_it_was_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns its folder may exchange it in between."""
+    profile = tmp_path / "profile"
+    profile.write_text("SESAM_X=good; export SESAM_X\n")
+    popen = subprocess.Popen
+
+    def exchanged(*arguments: t.Any, **keywords: t.Any) -> t.Any:
+        (tmp_path / "evil").write_text("SESAM_X=evil; export SESAM_X\n")
+        (tmp_path / "evil").rename(profile)
+        return popen(*arguments, **keywords)
+
+    monkeypatch.setattr(subprocess, "Popen", exchanged)
+    assert sm_main.environment_of(str(profile))["SESAM_X"] == "good"
+
+
+def test_program_that_was_left_alone_is_waited_for_and_then_ended(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        noted = {"pid": process.pid, "birth": processes.birth(process.pid)}
+        begin = time.monotonic()
+        sm_main.end_in_time({**noted, "birth": "of another"}, 5, tuple)
+        assert time.monotonic() - begin < 1
+        assert process.poll() is None
+        sm_main.end_in_time(noted, 0.3, tuple)
+        assert process.wait(5) == -signal.SIGTERM

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import pair_files, refusal, state
+from ansible_collections.sep.sesam.plugins.module_utils._host import pair_files, processes, refusal, state
 from unit import pki
 
 RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
@@ -277,3 +277,39 @@ def test_a_backup_is_kept_before_it_is_believed(
     assert os.listdir(f"{kept.path}/backups") == [os.path.basename(path)]
     assert len(os.listdir(path)) == 3
     kept.unlock()
+
+
+def test_who_takes_the_lock_takes_away_what_dead_runs_left(tmp_path: Path) -> None:
+    """What is not whole and what is not needed; nothing else."""
+    kept = state.State(str(tmp_path / "state"))
+    kept.lock({"id": "one", "by": "tester"}, 0, 0)
+    kept.unlock()
+    left = ["journal.new", "result.new", "pending.done/sesam.https.key", "backups/20260101T000000Z-1234.new/facts"]
+    others = ["journal", "pending/sesam.https.key", "backups/20260101T000000Z-1234/facts", "backups/mine.new/facts"]
+    for name in left + others:
+        path = tmp_path / "state" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    kept.lock({"id": "two", "by": "tester"}, 0, 0)
+    kept.unlock()
+    assert [name for name in left + others if (tmp_path / "state" / name).exists()] == others
+    assert not (tmp_path / "state/backups/20260101T000000Z-1234.new").exists()
+
+
+def test_request_is_forgotten_as_one(tmp_path: Path) -> None:
+    kept = state.State(str(tmp_path))
+    kept.make_pending()
+    (tmp_path / "pending" / "sesam.https.key").write_text("x")
+    kept.clear_pending()
+    assert os.listdir(tmp_path) == []
+
+
+def test_program_of_a_dead_run_is_told_from_a_later_process(tmp_path: Path) -> None:
+    own = {"pid": os.getpid(), "birth": processes.birth(os.getpid())}
+    for noted, expected in ((own, own), ({**own, "birth": "other 1"}, None), ({"pid": 1}, None), ("x", None)):
+        (tmp_path / "lock").write_text(json.dumps({"id": "dead", "program": noted}))
+        tmp_path.chmod(0o700)
+        kept = state.State(str(tmp_path))
+        kept.lock({"id": "next", "by": "tester"}, 0, 0)
+        kept.unlock()
+        assert kept.left_alone == expected

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -448,3 +449,18 @@ def test_a_shadowed_place_is_taken_where_the_level_says_so(
     site.instance.stop()
     stopped = site.replace(new, levels={"shadowed": "warning"})
     assert (stopped["refused"], stopped["action"]) == (None, "placed")
+
+
+def test_waits_for_whoever_works_on_the_key_in_place(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
+    """A conversion of the key in service holds the folder."""
+    site.put(old)
+    folder = os.open(site.instance.ssl_folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        refused = site.replace(new, lock_timeout=0.3)["refused"]
+    finally:
+        os.close(folder)
+    assert refused["id"] == "locked"
+    assert site.instance.ssl_folder in refused["message"]
+    assert site.is_on_disk(old)
+    assert site.replace(new)["action"] == "placed"

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The long form of the faults: python -m faults --help."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import os
+import sys
+import tempfile
+import time
+import typing as t
+from concurrent import futures
+from pathlib import Path
+
+from integration.certificates import Authority
+
+from . import crashes, flows, matrix, table
+from .site import Site
+from .table import Row
+
+PARTS = ("crashes", "power", "matrix", "errors")
+_numbers = itertools.count()
+Job = t.Callable[[Path], list[Row]]
+
+
+def main() -> int:
+    """Run what was asked for; the exit code is 1 when a promise is broken."""
+    parser = argparse.ArgumentParser(prog="make faults ARGS=", description="Every fault, and what came of it.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without any")
+    parser.add_argument("--jobs", type=int, default=2, help="how many hosts at the same time")
+    parser.add_argument("--every", type=int, default=1, help="only every so-manyth place")
+    parser.add_argument("--flow", help="only flows with this in their name")
+    parser.add_argument("--report", type=Path, default=Path("build/faults.txt"), help="a file for every single row")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = _run(_jobs(options), Path(folder), options.jobs)
+    options.report.parent.mkdir(parents=True, exist_ok=True)
+    options.report.write_text(table.text(rows) + "\n")
+    print(table.summary(rows))
+    print(f"({time.monotonic() - begin:.0f} s; every single row stands in {options.report})")
+    return 1 if any(row.broken for row in rows) else 0
+
+
+def _jobs(options: argparse.Namespace) -> list[Job]:
+    chosen = options.parts or PARTS
+    picked = [flow for flow in flows.ALL if (options.flow or "") in flow.name]
+    jobs: list[Job] = []
+    if "crashes" in chosen:
+        jobs += [functools.partial(_crashes, flow, options.every) for flow in picked]
+    if "power" in chosen:
+        jobs += [functools.partial(_power, flow, options.every) for flow in picked if flow.has_power_cuts]
+    if "matrix" in chosen:
+        jobs.append(functools.partial(_on_a_site, lambda site: [
+            *matrix.left_alone(site), *matrix.rows([*matrix.FAULTS, *_as_root()], site)]))  # fmt: skip
+    if "errors" in chosen:
+        jobs += [functools.partial(_on_a_site, functools.partial(matrix.failing, code=code, every=options.every))
+                 for code in matrix.CODES]  # fmt: skip
+    return jobs
+
+
+def _as_root() -> t.Sequence[matrix.Fault]:
+    if os.geteuid() == 0:
+        return matrix.AS_ROOT
+    print(f"left out, for want of root: {', '.join(fault.name for fault in matrix.AS_ROOT)}")
+    return ()
+
+
+def _on_a_site(work: t.Callable[[Site], list[Row]], folder: Path) -> list[Row]:
+    site = Site(folder, next(_numbers), Authority())
+    try:
+        rows = work(site)
+        print(f"{rows[-1].fault}: {len(rows)} faults, {sum(bool(row.broken) for row in rows)} broken", flush=True)
+        return rows
+    finally:
+        site.close()
+
+
+def _run(jobs: list[Job], folder: Path, at_once: int) -> list[Row]:
+    with futures.ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(job, folder) for job in jobs]
+        return [row for one in running for row in one.result()]
+
+
+def _crashes(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
+    flow, site = kind(), Site(folder, next(_numbers), Authority())
+    try:
+        found = crashes.points(flow, site)[::every]
+        rows = [crashes.kill(flow, site, point) for point in found]
+        print(f"killed: {flow.name}: {len(rows)} places, {sum(bool(r.broken) for r in rows)} broken", flush=True)
+        return rows
+    finally:
+        site.close()
+
+
+def _power(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
+    flow, site = kind(), Site(folder, next(_numbers), Authority())
+    try:
+        cuts = crashes.power_cuts(flow, site)
+        rows = [*cuts.broken]
+        for number, cut in enumerate(cuts.different[::every]):
+            rows.append(crashes.cut_power(flow, site, cut, boots=number % 2 == 0))
+        print(f"power cut: {flow.name}: {cuts.number} states, {len(cuts.different)} of them different, "
+              f"{sum(bool(row.broken) for row in rows)} broken", flush=True)  # fmt: skip
+        return rows
+    finally:
+        site.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The host program dies at every call that changes anything, and the power fails there."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from integration.certificates import Pair
+
+from . import disk, flows, promises
+from .flows import Flow
+from .site import Answer, Site
+from .table import Row
+
+
+class Point(t.NamedTuple):
+    """A place to die: before the call of this number, or after half of it."""
+
+    number: int
+    is_half: bool
+    words: str
+    group: str
+
+
+def points(flow: Flow, site: Site) -> list[Point]:
+    """Every place to die in a flow, found by running it once."""
+    flow.begin(site)
+    ran = site.run(*flow.asked(site))
+    _require(ran.answer is not None and not ran.was_killed, f"{flow.name} does not run: {ran.said}")
+    flow.end(site, t.cast(Answer, ran.answer))
+    found = []
+    for call in ran.calls:
+        number, what = call["n"], words(site, call)
+        found.append(Point(number, False, f"#{number} before {what}", f"before {call['call']}"))
+        if call["call"] == "write":
+            found.append(Point(number, True, f"#{number} half of {what}", "half of a write"))
+        if call["call"] == "start":
+            found.append(Point(number, True, f"#{number} just after {what}", "just after a start"))
+    return [*found, Point(len(ran.calls) + 1, False, f"#{len(ran.calls) + 1} after the last call", "after the last")]
+
+
+def _require(condition: bool, words: str) -> None:
+    if not condition:
+        raise RuntimeError(words)
+
+
+def words(site: Site, call: dict[str, t.Any]) -> str:
+    """A call with its path, as a person reads it."""
+    path = call.get("path", "")
+    for top, name in ((site.ini, ""), (site.temporary, "TMPDIR/"), (site.instance.folder, "")):
+        if path.startswith(f"{top}/"):
+            path = name + os.path.relpath(path, top)
+    return f"{call['call']} {path} {call.get('arguments', '') if call['call'] == 'start' else ''}".strip()
+
+
+def kill(flow: Flow, site: Site, point: Point) -> Row:
+    """Let it die at one point, look, and let the next run repair."""
+    flow.begin(site)
+    row = Row(f"killed: {flow.name}", point.words, group=point.group, before=site.served_in_words())
+    old, wanted = flow.pairs(site)
+    ran = site.run(*flow.asked(site), kill=point.number, half=point.is_half)
+    tree = site.tree()
+    row.during = site.served_in_words()
+    if not ran.was_killed:
+        row.broken.append(f"it did not die there: exit code {ran.code}, {ran.said[-300:]}")
+    row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
+    row.broken += flow.broken_now(tree)
+    row.broken += site.broken_in_temporary()
+    _next_run(flow, site, row, old, promises.JOURNAL in tree)
+    return row
+
+
+def _next_run(flow: Flow, site: Site, row: Row, old: promises.Contents | None, is_interrupted: bool) -> None:
+    """The next ordinary run: it tells, repairs and comes to the end."""
+    _old, wanted = flow.pairs(site)
+    flow.before_next(site)
+    answer = site.ask(*flow.next(site))
+    tree = site.tree()
+    row.after = site.served_in_words()
+    row.saw = flows.in_words(answer)
+    row.recovered_by = "the next run" if is_interrupted else "nothing to recover"
+    if answer.get("refused") or answer.get("failure"):
+        row.broken.append(f"the next run fails: {answer.get('refused') or answer.get('failure')}")
+    if bool(answer.get("recovered")) != is_interrupted:
+        row.broken.append(f"the journal was {'' if is_interrupted else 'not '}there, and the next run says: recovered="
+                          f"{answer.get('recovered')}")  # fmt: skip
+    row.broken += promises.of_the_end(tree, wanted, flow.keeps_pending)
+    row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
+    row.broken += flow.broken_at_the_end(site, tree, answer)
+    if flow.needs_rmi and row.after != flow.serves:
+        row.broken.append(f"the port serves {row.after}")
+    if site.is_locked():
+        row.broken.append("the lock is held")
+    row.broken = sorted(set(row.broken))
+    if row.broken:
+        # Whatever is left of it shall not be the fault of the next row.
+        site.instance.end_processes()
+    flow.end(site, answer)
+
+
+# The power
+
+class PowerCut(t.NamedTuple):
+    """A state that a power cut may leave: in words, as it is, and what was in place before and wanted."""
+
+    words: str
+    tree: disk.Tree
+    pairs: tuple[Pair, Pair]
+
+
+class PowerCuts(t.NamedTuple):
+    """How many states a power cut may leave, over all points; those that are different; those broken as they are."""
+
+    number: int
+    different: list[PowerCut]
+    broken: list[Row]
+
+
+def power_cuts(flow: Flow, site: Site) -> PowerCuts:
+    """Run a flow once and work out every state that a power cut may leave in it."""
+    flow.begin(site)
+    before, (old, wanted), pairs = site.tree(), flow.pairs(site), (site.current, site.other)
+    ran = site.run(*flow.asked(site))
+    _require(ran.answer is not None, f"{flow.name} does not run: {ran.said}")
+    number, seen, different, rows = 0, set(), [], []
+    for place, model in disk.replayed(site.ini, before, site.log):
+        call = words(site, ran.calls[place - 1]) if place <= len(ran.calls) else "the end"
+        for lost, tree in model.after_power_cut():
+            number += 1
+            mark = tuple(sorted((name, file.content, file.mode) for name, file in tree.items()))
+            if mark in seen:
+                continue
+            seen.add(mark)
+            different.append(PowerCut(f"#{place} before {call}: {lost}", tree, pairs))
+            broken = [*promises.of_any_moment(tree, old, wanted, flow.keeps_old), *flow.broken_now(tree)]
+            if broken:
+                rows.append(Row(f"power cut: {flow.name}", different[-1].words, "not tried", broken=broken))
+    flow.end(site, t.cast(Answer, ran.answer))
+    return PowerCuts(number, different, rows)
+
+
+def cut_power(flow: Flow, site: Site, cut: PowerCut, boots: bool) -> Row:
+    """Bring the host into a state that a power cut has left, and let the next run repair.
+
+    :param boots: rmi is started with what is there, as at boot, before anybody runs anything. Always so where there is
+        no journal that tells that it ran: a stopped rmi stays stopped.
+    """
+    row = Row(f"power cut: {flow.name}", cut.words, before="old", group="a state that it may leave")
+    site.instance.end_processes()
+    site.instance.unset()
+    site.current, site.other = cut.pairs
+    old, _wanted = flow.pairs(site)
+    disk.write(site.ini, cut.tree)
+    is_interrupted = promises.JOURNAL in cut.tree
+    if boots or not is_interrupted:
+        site.start()
+    row.during = site.served_in_words()
+    _next_run(flow, site, row, old, is_interrupted)
+    return row

@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A stand-in on which faults are tried, one after the other: what is in place takes turns with what is wanted."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import ssl
+import subprocess
+import typing as t
+import uuid
+from pathlib import Path
+
+from integration import host_program, servers
+from integration.certificates import Authority, Pair
+from workbench import pythons
+
+from . import disk, promises
+
+_SHIM = Path(__file__).with_name("shim.py")
+_SECONDS = 120.0
+Answer = dict[str, t.Any]
+
+
+class Ran(t.NamedTuple):
+    """A run of the host program in the shim: how it ended, its answer if it had one, the calls that it made."""
+
+    code: int
+    answer: Answer | None
+    said: str
+    calls: list[dict[str, t.Any]]
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it died where it was told to."""
+        return self.code == -signal.SIGKILL
+
+
+class Site:
+    """One host. C(current) is in place and served, C(other) is wanted next."""
+
+    def __init__(self, folder: Path, number: int, authority: Authority) -> None:
+        self.server = servers.create(folder / f"sesam no {number}", number)
+        self.instance = self.server.instance
+        self.ini = Path(self.instance.sesam_var) / "ini"
+        self.temporary = folder / f"temporary {number}"
+        self.temporary.mkdir()
+        self._log = folder / f"calls {number}"
+        self.current, self.other = authority.issue("one.example"), authority.issue("two.example")
+        self.server.put(self.current)
+        self.start()
+        # A host at rest: one replacement has been, and its backup is there.
+        self._rest: dict[str, disk.Tree] = {}
+        for _turn in (1, 2):
+            answer = self.ask("replace", self.parameters())
+            if answer["action"] != "replaced":
+                raise RuntimeError(f"the host cannot be prepared: {answer}")
+            self.turn()
+            self._rest[self.current.fingerprint] = disk.read(self.ini)
+
+    def turn(self) -> None:
+        """What was wanted is in place now."""
+        self.current, self.other = self.other, self.current
+
+    def start(self) -> None:
+        """Start rmi, as at boot."""
+        self.instance.start(env=servers.ENVIRONMENT)
+
+    def rest(self) -> None:
+        """Bring the host to rest, whatever a fault has left: a pair in place and served, a backup of the other."""
+        self.instance.unset()
+        served = self.served()
+        if served == self.other.fingerprint:
+            self.turn()
+        disk.write(self.ini, self._rest[self.current.fingerprint])
+        if served != self.current.fingerprint:
+            self.instance.end_processes()
+            self.start()
+
+    def close(self) -> None:
+        """End and remove everything."""
+        self.instance.remove()
+
+    # Running
+
+    def parameters(self, pair: Pair | None = None, **others: t.Any) -> dict[str, t.Any]:
+        """What the controller sends for a replacement, by another run each time."""
+        others = {"keep_backups": 1, **others}
+        return host_program.parameters(self.server, pair or self.other, **others)
+
+    def ask(self, question: str, parameters: dict[str, t.Any]) -> Answer:
+        """Run the host program to its end."""
+        return host_program.start(parameters, question).answer(_SECONDS)
+
+    def run(self, question: str, parameters: dict[str, t.Any], **plan: t.Any) -> Ran:
+        """Run it in the shim; C(plan) says where it dies or fails."""
+        self._log.unlink(missing_ok=True)
+        done = subprocess.run(
+            [pythons.this().path, _SHIM, json.dumps({"log": str(self._log), **plan}), question],
+            cwd=host_program.FOLDER, input=json.dumps(parameters).encode(), capture_output=True, timeout=_SECONDS,
+            env={**os.environ, "TMPDIR": str(self.temporary)}, check=False,
+        )  # fmt: skip
+        calls = [json.loads(line) for line in self._log.read_text().splitlines()]
+        answer = json.loads(done.stdout) if done.stdout else None
+        return Ran(done.returncode, answer, done.stderr.decode(errors="replace"), calls)
+
+    @property
+    def log(self) -> Path:
+        """The calls of the last run."""
+        return self._log
+
+    # Looking
+
+    def tree(self) -> disk.Tree:
+        """What is on its disk."""
+        return disk.read(self.ini)
+
+    def served(self) -> str | None:
+        """The fingerprint of what the port serves."""
+        try:
+            pem = ssl.get_server_certificate((self.instance.address, self.instance.port), timeout=10)
+        except OSError:
+            return None
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+    def served_in_words(self) -> str:
+        """As a cell of the table."""
+        served = self.served()
+        words = {None: "nothing", self.current.fingerprint: "old", self.other.fingerprint: "new"}
+        return words.get(served, "another")
+
+    def broken_in_temporary(self) -> list[str]:
+        """Key text in the folder for temporary files."""
+        tree = disk.read(self.temporary)
+        return [f"the folder for temporary files: {what}" for what in promises.open_keys(tree)]
+
+    def is_locked(self) -> bool:
+        """Whether somebody holds the lock of the host."""
+        try:
+            with open(self.server.state_folder / "lock", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            pass
+        return False
+
+
+def run_id() -> dict[str, str]:
+    """Another run."""
+    return {"id": uuid.uuid4().hex, "by": "tester@controller"}

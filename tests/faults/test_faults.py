@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The short form of the faults: a sample of every kind, and proof that the shim and the model tell the truth."""
+
+from __future__ import annotations
+
+import collections
+import json
+import re
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from faults import crashes, disk, flows, matrix, table
+from faults.site import Site
+from faults.table import Row
+from integration import host_program
+from integration.certificates import Authority
+
+# As many places of each flow; the long form tries all of them.
+SAMPLE = 3
+_CALL = re.compile(r"^(?P<name>\w+)\((?P<arguments>.*?)\) += (?P<result>-?\d+)")
+_NAMED = {
+    "rename": "rename", "renameat": "rename", "renameat2": "rename", "unlink": "unlink", "mkdir": "mkdir",
+    "mkdirat": "mkdir", "rmdir": "rmdir", "chmod": "chmod", "fchmod": "chmod", "fchmodat": "chmod", "chown": "chown",
+    "fchown": "chown", "lchown": "chown", "fchownat": "chown", "ftruncate": "truncate", "truncate": "truncate",
+    "fsync": "fsync", "fdatasync": "fsync", "link": "link", "linkat": "link", "symlink": "symlink",
+    "symlinkat": "symlink", "write": "write", "pwrite64": "write", "writev": "write", "pwritev": "write",
+    "kill": "kill", "tgkill": "kill", "mknod": "mknod", "mknodat": "mknod", "utimensat": "utime",
+    "fallocate": "fallocate", "copy_file_range": "copy_file_range", "sendfile": "sendfile", "setxattr": "setxattr",
+}  # fmt: skip
+_TRACED = [*_NAMED, "open", "openat", "creat", "unlinkat", "fork", "vfork", "clone", "clone3"]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> t.Iterator[Site]:
+    """A host at rest."""
+    made = Site(tmp_path, 0, Authority())
+    yield made
+    made.close()
+
+
+def _assert_green(rows: t.Sequence[Row]) -> None:
+    assert rows
+    assert not [row for row in rows if row.broken], table.text([row for row in rows if row.broken])
+
+
+@pytest.mark.parametrize("kind", flows.ALL, ids=lambda kind: kind.__name__)
+def test_killed_anywhere(kind: type[flows.Flow], site: Site) -> None:
+    flow = kind()
+    found = crashes.points(flow, site)
+    _assert_green([crashes.kill(flow, site, point) for point in _sample(found, len(found) // 3)])
+
+
+def _sample(items: list[t.Any], begin: int) -> list[t.Any]:
+    """Some of them, spread over the second part: most of what comes first only gets ready."""
+    return items[begin :: max((len(items) - begin) // SAMPLE, 1)]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in flows.ALL if kind.has_power_cuts], ids=lambda kind: kind.__name__)
+def test_power_cut_anywhere(kind: type[flows.Flow], site: Site) -> None:
+    """Every state as it is; a few of them with the run that comes next."""
+    flow = kind()
+    cuts = crashes.power_cuts(flow, site)
+    assert len(cuts.different) > 5
+    assert not cuts.broken, table.text(cuts.broken)
+    some = _sample(cuts.different, 1)[:SAMPLE]
+    _assert_green([crashes.cut_power(flow, site, cut, boots=number % 2 == 0) for number, cut in enumerate(some)])
+
+
+def test_program_left_alone_is_waited_for(site: Site) -> None:
+    _assert_green(matrix.left_alone(site))
+
+
+def test_faults_of_the_host(site: Site) -> None:
+    """Those that no other test has; some of them are slow, and stand in the long form alone."""
+    names = ("link", "executable", "missing", "swaps", "PID", "clock", "exits 1")
+    picked = [fault for fault in matrix.FAULTS if any(name in fault.name for name in names)]
+    _assert_green(matrix.rows(picked, site))
+
+
+@pytest.mark.parametrize("code", matrix.CODES)
+def test_call_that_fails(code: int, site: Site) -> None:
+    _assert_green(matrix.failing(site, code, every=15))
+
+
+@pytest.mark.parametrize("kind", [flows.FailedStart, flows.Answered, flows.Elsewhere])
+def test_model_of_the_disk_is_true(kind: type[flows.Flow], site: Site) -> None:
+    """What it has in the end is what the disk has."""
+    flow = kind()
+    flow.begin(site)
+    before = site.tree()
+    site.run(*flow.asked(site))
+    *_earlier, (_number, model) = disk.replayed(site.ini, before, site.log)
+    assert _facts(model.now()) == _facts(site.tree())
+    assert _facts(model.now()) != _facts(before)
+
+
+def _facts(tree: disk.Tree) -> dict[str, t.Any]:
+    # The lock is written by others too: who is started there notes himself.
+    return {name: (file.content if not name.endswith("/lock") else None, file.mode) for name, file in tree.items()}
+
+
+def test_model_loses_what_was_not_synced(tmp_path: Path) -> None:
+    """A name that was not synced may be there or not, a content that was not synced is lost, what was synced stays."""
+    before = disk.read(tmp_path)
+    model = disk.Disk(tmp_path, before)
+    name = str(tmp_path / "x")
+
+    def happen(call: str, **facts: t.Any) -> set[bytes | None]:
+        model.happen(json.dumps({"call": call, "path": name, "half": False, **facts}))
+        return {tree["x"].content if "x" in tree else None for _words, tree in model.after_power_cut()}
+
+    assert happen("create", mode=0o600) == {None, b""}
+    assert happen("write", content="YWJjZA==", offset=0) == {None, b"", b"ab"}
+    assert happen("fsync") == {None, b"abcd"}
+    assert happen("fsync", path=str(tmp_path)) == {b"abcd"}
+    assert happen("unlink") == {b"abcd", None}
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("kind", [flows.FailedStart, flows.Answered, flows.Conversion])
+def test_strace_sees_nothing_that_the_shim_does_not_count(kind: type[flows.Flow], site: Site, tmp_path: Path) -> None:
+    flow = kind()
+    flow.begin(site)
+    question, parameters = flow.asked(site)
+    counted = collections.Counter(call["call"] for call in site.run(question, parameters).calls)
+    flow.begin(site)
+    question, parameters = flow.asked(site)
+    output = tmp_path / "strace"
+    # The host program alone: what it starts is another program's affair, and rmi goes on.
+    wrapper = ["strace", "-y", "-s", "0", "-o", output, "-e", "trace=" + ",".join(_TRACED)]
+    subprocess.run(
+        [*wrapper, *_program(), question], cwd=host_program.FOLDER, input=json.dumps(parameters).encode(),
+        stdout=subprocess.DEVNULL, check=True, timeout=120,
+        env={"TMPDIR": str(site.temporary), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    seen = collections.Counter(map(_seen, output.read_text(errors="replace").splitlines()))
+    assert seen.pop("", None)
+    assert seen == counted
+
+
+def _program() -> list[str]:
+    """The real program, but for its exit code, without a cache of byte code, which Python itself writes."""
+    from workbench import pythons
+
+    code = "import sys; sys.argv[0] = '_host'; from _host.__main__ import main; main()"
+    return [str(pythons.this().path), "-B", "-c", code]
+
+
+def _seen(line: str) -> str:
+    """What a line of strace is for the shim, empty where it changes nothing that has a name."""
+    match = _CALL.match(line)
+    if not match or match["result"].startswith("-"):
+        return ""
+    name, arguments = match["name"], match["arguments"]
+    if name in ("fork", "vfork", "clone", "clone3"):
+        return "start"
+    if name in ("open", "openat", "creat"):
+        return "create" if "O_CREAT" in arguments or "O_TRUNC" in arguments else ""
+    if name == "unlinkat":
+        return "rmdir" if "AT_REMOVEDIR" in arguments else "unlink"
+    if _NAMED[name] == "write":
+        # Pipes, sockets, terminals, and files without a name.
+        is_file = re.match(r"\d+</(?!dev/)", arguments) and "(deleted)" not in arguments
+        return "write" if is_file else ""
+    return _NAMED[name]
