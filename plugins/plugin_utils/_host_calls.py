@@ -139,7 +139,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         become = self._connection.become
         if not self._connection.has_pipelining:
             return f"the connection {self._connection.transport} passes no standard input to a program"
-        if become is not None and not become.pipelining:
+        # ansible-core before 2.19 knows this of su alone.
+        if become is not None and not getattr(become, "pipelining", become.name != "su"):
             return f"become method {become.name} passes no standard input to a program"
         return ""
 
