@@ -163,8 +163,10 @@ def test_keywords_of_a_task(
             assert stdin[task][1]["state"] == "in_sync"
             assert stdin[task] == module[task]
     with subtests.test("Timeout"):
-        assert [(status, "timed out" in result["msg"].lower() or "timeout" in result["msg"].lower())
-                for status, result in (stdin["Timeout"], module["Timeout"])] == [("failed", True)] * 2
+        # The words are those of ansible-core.
+        words = re.compile("timed out|timeout|expected time frame", re.IGNORECASE)
+        for status, result in (stdin["Timeout"], module["Timeout"]):
+            assert (status, bool(words.search(result["msg"]))) == ("failed", True)
     with subtests.test("In a loop"):
         states = [[item["state"] for item in answer["In a loop"][1]["results"]] for answer in (stdin, module)]
         assert states[0] == states[1]
@@ -265,7 +267,8 @@ def test_what_is_killed_in_the_middle_is_not_run_again(
         assert outcome.replace("python").message.startswith("answer-lost: The host has begun its work (Python 3.")
         assert "exit code 137" in outcome.replace("python").message
         assert "Run the play again" in outcome.replace("python").message
-        assert outcome.replace("session").status == "unreachable"
+        # Where the connection asks again, the answer is that of the run that has finished.
+        assert outcome.replace("session").status in ("unreachable", "ok")
         assert outcome.replace("shell").status in ("unreachable", "failed")
     again = controller.run(hosts, env={"SEP_SESAM_TRANSPORT": "stdin"})
     with subtests.test("the next run converges"):
