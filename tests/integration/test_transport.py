@@ -126,6 +126,9 @@ def test_every_way_over_ssh(
         paths["by module"] = Way({**local(), "transport": "module"}, "module")
         run = _tour(controller, tmp_path, server, files, paths)
     _compare(run, paths, subtests)
+    for program in ways.missing():
+        with subtests.test(program):
+            pytest.skip(f"{program} is not installed")
 
 
 # What Ansible lets a task say

@@ -117,6 +117,9 @@ def _bare_root(folder: Path) -> Path:
 
 # Over SSH
 
+# Login shells that are no POSIX shell, and one that is.
+_SHELLS = ("tcsh", "fish", "bash")
+
 @contextlib.contextmanager
 def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
     """As root, as users with shells of all kinds, and by all means to become root."""
@@ -160,7 +163,7 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
         ways["local, sudo with password"] = Way({
             **local(), "ansible_become": True, "ansible_become_user": boss.name, "ansible_become_password": "unused",
             "ansible_pipelining": False})
-        for shell in filter(None, map(shutil.which, ("tcsh", "fish", "zsh", "bash"))):
+        for shell in filter(None, map(shutil.which, _SHELLS)):
             ways[f"login shell {Path(shell).name}"] = Way(become(user(free, shell=shell)))
         if shutil.which("doas") and not _DOAS.exists():
             stack.callback(_DOAS.unlink)
@@ -169,6 +172,11 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
             ways["doas"] = no_tty(f"become method plain_doas {_NO_INPUT}")._replace(
                 variables=become(tied, method="plain_doas"))
         yield ways
+
+
+def missing() -> list[str]:
+    """The programs without which there are fewer ways over SSH."""
+    return [program for program in (*_SHELLS, "doas") if not shutil.which(program)]
 
 
 @contextlib.contextmanager
