@@ -279,10 +279,10 @@ class Elsewhere(_OfKeys):
         _put(site, {self._KEY: site.current.key_pem(), self._CERTIFICATE: site.current.pem})
 
     def asked(self, site: Site) -> Asked:
-        paths = {"private_key": str(site.ini / self._KEY), "certificate": str(site.ini / self._CERTIFICATE)}
+        paths = {"private_key_path": str(site.ini / self._KEY), "certificate_path": str(site.ini / self._CERTIFICATE)}
         wishes = {"key": {"content": site.other.key_pem().decode()},
                   "certificate": {"content": site.other.pem.decode()}}  # fmt: skip
-        return "key_files", _make(**wishes, pending=False, paths=paths)
+        return "key_files", _make(**wishes, pending=False, **paths)
 
     def broken_now(self, tree: disk.Tree) -> list[str]:
         return _apart(_content(tree, self._KEY), _content(tree, self._CERTIFICATE), "the certificate elsewhere")

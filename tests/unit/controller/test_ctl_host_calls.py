@@ -15,7 +15,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve
+from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve, sesam_pkcs8_convert
 from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
 from unit import answers, pki
 from unit.actions import asked
@@ -210,10 +210,12 @@ def test_a_shell_that_is_configured_and_is_no_posix_shell_gets_the_module(act: t
 
 
 @pytest.mark.parametrize(("module", "options", "retries"), [
-    (sesam_cert_resolve, NOT_INSTALLED, 3), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, 0)])
-def test_a_connection_that_breaks_sends_nothing_twice_that_changes_something(
+    (sesam_cert_resolve, NOT_INSTALLED, 3), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, 3),
+    (sesam_pkcs8_convert, {"src": "/nowhere/a", "dest": "/nowhere/b"}, 0)])
+def test_a_connection_that_breaks_sends_only_what_may_come_twice(
     act: t.Any, module: types.ModuleType, options: dict[str, t.Any], retries: int
 ) -> None:
+    """A look, and a replacement: the run that has begun gives its answer to a second call."""
     action = act(module, **options)
     action._connection.options["reconnection_retries"] = 3
     host, seen = Host(action), []

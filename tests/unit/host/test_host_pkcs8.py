@@ -217,7 +217,7 @@ def test_rsa_with_three_primes() -> None:
         pkcs8.wrap(more)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(keys.TRADITIONAL), st.booleans(), st.integers(0), st.integers(1, 255))
 def test_a_bit_that_is_wrong(name: str, is_old: bool, at: int, change: int) -> None:
     """Whatever is damaged, there is a clear answer: another key, or that it is none."""
@@ -231,7 +231,7 @@ def test_a_bit_that_is_wrong(name: str, is_old: bool, at: int, change: int) -> N
     pkcs8.spki(wrapped)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(content: bytes) -> None:
     for call in (pkcs8.wrap, pkcs8.spki, pkcs8.from_file, pkcs8.signature_algorithm):
