@@ -365,4 +365,3 @@ def left_alone(site: Site) -> list[Row]:
         row.broken += promises.of_the_end(site.tree(), wanted) + promises.of_any_moment(site.tree(), old, wanted)
         found.append(row)
     return found
-

@@ -205,7 +205,7 @@ def main() -> int:
     counter = Counter(plan)
     # What the import of the host code needs is not in the count: Python may write its own cache.
     sys.dont_write_bytecode = True
-    import _host.answer as answer
+    from _host import answer
 
     for file, _function in answer.QUESTIONS.values():
         __import__("_host." + file)

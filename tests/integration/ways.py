@@ -120,6 +120,7 @@ def _bare_root(folder: Path) -> Path:
 # Login shells that are no POSIX shell, and one that is.
 _SHELLS = ("tcsh", "fish", "bash")
 
+
 @contextlib.contextmanager
 def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
     """As root, as users with shells of all kinds, and by all means to become root."""

@@ -56,7 +56,8 @@ def run(packed: str, request: str, nonce: str) -> None:
     try:
         _say("\nsep.sesam %s begin %s %s\n" % (nonce, sys.version.split()[0], sys.executable))
     except OSError:
-        sys.exit("sep.sesam: nobody is there to hear an answer; nothing was done.")
+        # No module: it ends as every program does.
+        sys.exit("sep.sesam: nobody hears an answer; nothing was done.")  # pylint: disable=ansible-bad-function
     sys.meta_path.insert(0, _Importer(json.loads(zlib.decompress(base64.b64decode(packed)).decode("utf-8"))))
     asked = json.loads(request)
     for name in asked["paths"]:

@@ -278,4 +278,4 @@ def test_nobody_is_there_before_it_begins() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", command], input=program(), stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
-    assert b"nobody is there to hear an answer; nothing was done." in done.stderr
+    assert b"nobody hears an answer; nothing was done." in done.stderr
