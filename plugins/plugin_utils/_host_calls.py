@@ -260,5 +260,7 @@ def _lost(reply: _host_program.Reply, seen: str) -> Result:
 def _in_words(seen: dict[str, t.Any]) -> str:
     """Exit code, and the end of what was printed as errors, else of what was printed at all."""
     # Only the end is looked at: a host may print very much.
-    printed = printable(" ".join((seen["stderr"].strip() or seen["stdout"])[-10 * _TAIL:].split()))
+    lines = (seen["stderr"].strip() or seen["stdout"])[-100 * _TAIL:].splitlines()
+    # At -vvvv, ssh talks much of itself.
+    printed = printable(" ".join(" ".join(line for line in lines if not line.startswith("debug")).split()))
     return f"exit code {seen['rc']}" + (f": {printed[-_TAIL:]}" if printed else "")
