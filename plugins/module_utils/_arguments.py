@@ -142,6 +142,12 @@ class Asked(t.NamedTuple):
     arguments: Arguments
 
 
+def parameters(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """What the host code is given: the options, and what the controller has added to them in C(order)."""
+    given = {name: value for name, value in options.items() if name != "order"}
+    return dict(given, check_mode=check_mode, **(options.get("order") or {}))
+
+
 OF_MODULE = {
     "sesam_cert_resolve": Asked("resolve", RESOLVE),
     "sesam_cert_replace": Asked("replace", REPLACE),

@@ -274,10 +274,9 @@ def main():
     # no_log: the transaction writes its own line to the host's syslog, and only for a change.
     module = AnsibleModule(argument_spec=_arguments.REPLACE, supports_check_mode=True, no_log=True,
                            **_arguments.REPLACE_RULES)
-    order = module.params.pop("order")
-    if order is None:
+    if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_cert_replace.")
-    module.exit_json(**answer("replace", dict(module.params, check_mode=module.check_mode, **order)))
+    module.exit_json(**answer("replace", _arguments.parameters(module.params, module.check_mode)))
 
 
 if __name__ == "__main__":

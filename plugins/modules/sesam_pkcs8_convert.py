@@ -163,10 +163,9 @@ def main():
     # no_log: the host's syslog is no place for options.
     module = AnsibleModule(argument_spec=_arguments.CONVERT, supports_check_mode=True, no_log=True,
                            **_arguments.CONVERT_RULES)
-    order = module.params.pop("order")
-    if order is None:
+    if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_pkcs8_convert.")
-    module.exit_json(**answer("convert", dict(module.params, check_mode=module.check_mode, **order)))
+    module.exit_json(**answer("convert", _arguments.parameters(module.params, module.check_mode)))
 
 
 if __name__ == "__main__":

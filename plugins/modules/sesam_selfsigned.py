@@ -235,10 +235,9 @@ def main():
     # no_log: the host's syslog is no place for options.
     module = AnsibleModule(argument_spec=_arguments.SELFSIGNED, supports_check_mode=True, no_log=True,
                            **_arguments.SELFSIGNED_RULES)
-    order = module.params.pop("order")
-    if order is None:
+    if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_selfsigned.")
-    module.exit_json(**answer("key_files", dict(module.params, check_mode=module.check_mode, **order)))
+    module.exit_json(**answer("key_files", _arguments.parameters(module.params, module.check_mode)))
 
 
 if __name__ == "__main__":

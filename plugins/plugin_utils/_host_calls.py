@@ -63,8 +63,7 @@ class Call:
         spec = _arguments.OF_MODULE[self.module]
         given = {name: entry.get("default") for name, entry in spec.arguments.items()} | self.arguments
         paths = [name for name, entry in spec.arguments.items() if entry["type"] == "path" and given[name] is not None]
-        order = given.pop("order", None) or {}
-        return _host_program.program(spec.question, {**given, "check_mode": check_mode, **order}, paths, nonce)
+        return _host_program.program(spec.question, _arguments.parameters(given, check_mode), paths, nonce)
 
 
 class HostCalls(ActionBase):  # type: ignore[misc]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import itertools
 import os
@@ -72,14 +73,25 @@ def _as_root() -> t.Sequence[matrix.Fault]:
     return ()
 
 
-def _on_a_site(work: t.Callable[[Site], list[Row]], folder: Path) -> list[Row]:
+@contextlib.contextmanager
+def _site(folder: Path) -> t.Iterator[Site]:
     site = Site(folder, next(_numbers), Authority())
     try:
-        rows = work(site)
-        print(f"{rows[-1].fault}: {len(rows)} faults, {sum(bool(row.broken) for row in rows)} broken", flush=True)
-        return rows
+        yield site
     finally:
         site.close()
+
+
+def _told(rows: list[Row], what: str) -> list[Row]:
+    """The rows, of which is said how many are broken."""
+    print(f"{what}, {sum(bool(row.broken) for row in rows)} broken", flush=True)
+    return rows
+
+
+def _on_a_site(work: t.Callable[[Site], list[Row]], folder: Path) -> list[Row]:
+    with _site(folder) as site:
+        rows = work(site)
+        return _told(rows, f"{rows[-1].fault}: {len(rows)} faults")
 
 
 def _run(jobs: list[Job], folder: Path, at_once: int) -> list[Row]:
@@ -89,28 +101,19 @@ def _run(jobs: list[Job], folder: Path, at_once: int) -> list[Row]:
 
 
 def _crashes(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
-    flow, site = kind(), Site(folder, next(_numbers), Authority())
-    try:
-        found = crashes.points(flow, site)[::every]
-        rows = [crashes.kill(flow, site, point) for point in found]
-        print(f"killed: {flow.name}: {len(rows)} places, {sum(bool(r.broken) for r in rows)} broken", flush=True)
-        return rows
-    finally:
-        site.close()
+    flow = kind()
+    with _site(folder) as site:
+        rows = [crashes.kill(flow, site, point) for point in crashes.points(flow, site)[::every]]
+        return _told(rows, f"killed: {flow.name}: {len(rows)} places")
 
 
 def _power(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
-    flow, site = kind(), Site(folder, next(_numbers), Authority())
-    try:
+    flow = kind()
+    with _site(folder) as site:
         cuts = crashes.power_cuts(flow, site)
-        rows = [*cuts.broken]
-        for number, cut in enumerate(cuts.different[::every]):
-            rows.append(crashes.cut_power(flow, site, cut, boots=number % 2 == 0))
-        print(f"power cut: {flow.name}: {cuts.number} states, {len(cuts.different)} of them different, "
-              f"{sum(bool(row.broken) for row in rows)} broken", flush=True)  # fmt: skip
-        return rows
-    finally:
-        site.close()
+        tried = enumerate(cuts.different[::every])
+        rows = [*cuts.broken, *(crashes.cut_power(flow, site, cut, boots=number % 2 == 0) for number, cut in tried)]
+        return _told(rows, f"power cut: {flow.name}: {cuts.number} states, {len(cuts.different)} of them different")
 
 
 if __name__ == "__main__":

@@ -22,26 +22,40 @@ def demo(*arguments: str) -> None:
     commands.become([venv.python, tree.ROOT / "tests" / "demo" / "demo.py", *arguments], env=venv.environment())
 
 
-def test(*arguments: str) -> None:
-    """Run every test, or those that arguments for pytest pick."""
+def _venv_of_tests() -> venvs.Venv:
+    """With all that tests need, the ends of the matrix and the collections of others among it."""
     venv = venvs.main_venv("demo", "test")
     matrix.ensure()
     neighbours.ensure(venv)
     os.chdir(tree.ROOT)
+    return venv
+
+
+def _pytest(venv: venvs.Venv, *arguments: str) -> list[str | Path]:
+    return [venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments]
+
+
+def _become_program(package: str, *arguments: str) -> t.NoReturn:
+    """Turn into a package of the folder tests."""
+    venv = venvs.main_venv("demo", "test")
+    os.chdir(tree.ROOT)
+    commands.become([venv.python, "-m", package, *arguments], env=venv.environment_of_packages())
+
+
+def test(*arguments: str) -> None:
+    """Run every test, or those that arguments for pytest pick."""
+    venv = _venv_of_tests()
     # All tests have a minute of fuzzing among them; some of them are for somebody who waits.
     env = {**venv.environment(), **({} if arguments else {"FUZZ_SECONDS": "60"})}
-    commands.become([venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments], env=env)
+    commands.become(_pytest(venv, *arguments), env=env)
 
 
 def run_matrix(*words: str) -> None:
     """Run every integration test in each cell of the matrix, or in those whose names have all of the words."""
     cells = [cell for cell in matrix.CELLS if all(word in str(cell) for word in words)]
-    venv = venvs.main_venv("demo", "test")
-    matrix.ensure()
-    neighbours.ensure(venv)
-    os.chdir(tree.ROOT)
-    tests: list[str | Path] = [venv.bin / "pytest", "-q", "-n", WORKERS, "--dist", "worksteal", "tests/integration"]
+    venv = _venv_of_tests()
     failed = []
+    tests = _pytest(venv, "-q", "tests/integration")
     for cell in cells:
         commands.say(f"== {cell}")
         try:
@@ -55,19 +69,13 @@ def run_matrix(*words: str) -> None:
 
 def faults(*arguments: str) -> None:
     """Try every fault, and print what came of each."""
-    venv = venvs.main_venv("demo", "test")
-    env = {**venv.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
-    os.chdir(tree.ROOT)
-    commands.become([venv.python, "-m", "faults", *arguments], env=env)
+    _become_program("faults", *arguments)
 
 
 def bench(*arguments: str) -> None:
     """Measure what the collection costs, on this machine."""
-    venv = venvs.main_venv("demo", "test")
-    neighbours.ensure(venv)
-    os.chdir(tree.ROOT)
-    env = {**venv.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
-    commands.become([venv.python, "-m", "bench", *arguments], env=env)
+    neighbours.ensure(venvs.main_venv("demo", "test"))
+    _become_program("bench", *arguments)
 
 
 def build() -> None:

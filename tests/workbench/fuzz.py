@@ -23,7 +23,7 @@ def fuzz(*arguments: str) -> None:
     parser.add_argument("--guided", type=float, default=20, help="seconds with atheris beside those, 0 for none")
     options = parser.parse_args(arguments)
     venv = venvs.main_venv("demo", "test")
-    env = {**venv.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
+    env = venv.environment_of_packages()
     os.chdir(tree.ROOT)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if options.guided > 0 and _has_atheris(venv):

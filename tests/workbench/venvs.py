@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,10 @@ class Venv:
             "ANSIBLE_CONFIG": str(tree.COLLECTIONS / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(tree.COLLECTIONS),
         }
+
+    def environment_of_packages(self) -> dict[str, str]:
+        """The same for the packages in the folder tests, run by name."""
+        return {**self.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
 
     def ensure(self, *requirements: str, interpreter: pythons.Interpreter) -> None:
         """Make it hold the named requirements, at the cost of one small file read when it does."""
