@@ -150,11 +150,12 @@ def as_nobody(tmp_path: Path) -> t.Callable[[t.Callable[[], object]], str]:
     """Calls a function as a user without rights and returns what it returned, as text."""
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
-    for folder in [tmp_path, *tmp_path.parents]:
-        if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o777 == 0o700:
-            folder.chmod(0o711)
 
     def call(function: t.Callable[[], object]) -> str:
+        # Not before: whenever a pytest is started on this machine, it closes the folder of all of them.
+        for folder in [tmp_path, *tmp_path.parents]:
+            if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o777 == 0o700:
+                folder.chmod(0o711)
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
