@@ -20,7 +20,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _progress, _report
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 # What Ansible takes for "find one".
@@ -29,6 +29,8 @@ _TRANSPORT_VARIABLE = "SEP_SESAM_TRANSPORT"
 _PROGRAM_VARIABLE = "SEP_SESAM_HOST_PROGRAM"
 # Of what a host has printed, so much is shown.
 _TAIL = 300
+# What lets a call take long.
+_LIMITS = ("lock_timeout", "stop_timeout", "start_timeout")
 
 Options = dict[str, t.Any]
 Result = dict[str, t.Any]
@@ -58,6 +60,11 @@ class Call:
         """
         return _arguments.OF_MODULE[self.module].question in ("resolve", "replace")
 
+    @property
+    def limits(self) -> str:
+        """How long it may wait for what, in words."""
+        return ", ".join(f"{name} {self.arguments[name]} s" for name in _LIMITS if name in self.arguments)
+
     def program(self, check_mode: bool, nonce: str) -> bytes:
         """The question as the host code takes it, which is how the module of that name would put it."""
         spec = _arguments.OF_MODULE[self.module]
@@ -83,6 +90,11 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         """
         self._host = str(task_vars.get("inventory_hostname", ""))
         call = Call(module or self._task.action.rpartition(".")[2], {**self._installation(), **arguments}, has_secret)
+        with self._progress_told(call):
+            return self._ask(call, task_vars)
+
+    def _ask(self, call: Call, task_vars: dict[str, t.Any]) -> Result:
+        """By the way that is chosen, or else the other."""
         transport, obstacle = self._transport(), self._obstacle()
         if transport == "module" or (transport == "auto" and obstacle):
             return self._by_module(call, task_vars, obstacle or "transport is module")
@@ -242,6 +254,14 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         except (KeyError, AttributeError, ValueError):
             return False
         return True
+
+    def _progress_told(self, call: Call) -> contextlib.AbstractContextManager[None]:
+        """For somebody who waits: -v."""
+        if not self._display.verbosity:
+            return contextlib.nullcontext()
+        limits = f" ({call.limits})" if call.limits else ""
+        return _progress.told(lambda passed: self._display.v(
+            f"sep.sesam: {call.module}: no answer of the host after {passed}{limits}", host=self._host))
 
     def _say(self, text: str) -> None:
         """For somebody who looks for a fault: -vvvv."""

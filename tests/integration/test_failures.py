@@ -91,10 +91,12 @@ def test_every_fault_is_survived(
     pids = {name: server.instance.pid() for name, server in fleet.items()}
     hosts = {name: {**local(), **fleet[name].variables(files, **fault.options)} for name, fault in FAULTS.items()}
 
-    run = controller.run(hosts)
+    run = controller.run(hosts, "-v")
 
     assert run.rc == 2
     assert "Traceback" not in run.output
+    # So long takes no other step.
+    assert "<start-hangs> sep.sesam: sesam_cert_replace: no answer of the host after 5 s (lock_timeout " in run.output
     for name, server in fleet.items():
         with subtests.test(name):
             case = _case(FAULTS[name], run.replace(name), pids[name], server)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import types
 import typing as t
 from pathlib import Path
@@ -16,13 +17,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve, sesam_pkcs8_convert
-from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
+from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program, _progress
 from unit import answers, pki
 from unit.actions import asked
 
 PAIR = pki.make("new.example")
 REPLACE = {"certificate": PAIR.pem.decode(), "private_key": PAIR.key_pem.decode()}
 NOT_INSTALLED = {"sesam2000_ini": "/nowhere/sesam2000.ini"}
+REFUSAL = {"id": "not-yet-valid", "subject": "wanted", "level": "error", "message": "no.", "fix": "Mend."}
 UNTOUCHED = "Nothing was touched. "
 VARIABLES: dict[str, t.Any] = {"inventory_hostname": "one"}
 
@@ -39,7 +41,10 @@ class Host:
         action._compute_environment_string = lambda: "LANGUAGE=en"
         action._templar = Templar(DataLoader())
         self.said: list[str] = []
-        action._display = types.SimpleNamespace(vvvv=lambda text, host: self.said.append(f"{host}: {text}"))
+        self.progress: list[str] = []
+        action._display = types.SimpleNamespace(
+            verbosity=0, v=lambda text, host: self.progress.append(f"{host}: {text}"),
+            vvvv=lambda text, host: self.said.append(f"{host}: {text}"))
 
     def execute(self, command: str, in_data: bytes) -> dict[str, t.Any]:
         self.commands.append(command)
@@ -64,6 +69,39 @@ def test_the_host_is_asked_over_standard_input(act: t.Any) -> None:
     assert len(host.said) == 1
     assert host.said[0].startswith("one: sep.sesam: host code over standard input, Python 3.")
     assert f", {len(host.programs[0])} bytes there, " in host.said[0]
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+@pytest.mark.parametrize("transport", ["stdin", "module"])
+def test_a_long_wait_is_told_to_whoever_wants_to_see_it(
+    act: t.Any, transport: str, verbosity: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_progress, "FIRST", 0.1)
+    action = act(sesam_cert_replace, **REPLACE, **NOT_INSTALLED, transport=transport, stop_timeout=7)
+    host, calls = Host(action), asked(action, {"refused": REFUSAL})
+    action._display.verbosity = verbosity
+    for way in ("_low_level_execute_command", "_execute_module"):
+        monkeypatch.setattr(action, way, _slow(getattr(action, way)), raising=False)
+
+    assert action.run(task_vars=VARIABLES)["failed"]
+
+    assert (len(host.programs), len(calls)) == ((1, 0) if transport == "stdin" else (0, 1))
+    # After 0.1 and 0.3 s, and not any more when it is over.
+    told = list(host.progress)
+    time.sleep(0.5)
+    assert len(told) >= 2 * verbosity
+    assert host.progress == (told if verbosity else [])
+    for line in told:
+        assert line.startswith("one: sep.sesam: sesam_cert_replace: no answer of the host after ")
+        assert line.endswith(" s (lock_timeout 300 s, stop_timeout 7 s, start_timeout 120 s)")
+
+
+def _slow(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    def later(*given: t.Any, **named: t.Any) -> t.Any:
+        time.sleep(0.5)
+        return work(*given, **named)
+
+    return later
 
 
 def test_the_host_expands_its_own_paths(act: t.Any) -> None:
