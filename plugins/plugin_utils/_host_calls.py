@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import time
 import typing as t
 import uuid
@@ -29,6 +30,8 @@ _TRANSPORT_VARIABLE = "SEP_SESAM_TRANSPORT"
 _PROGRAM_VARIABLE = "SEP_SESAM_HOST_PROGRAM"
 # Of what a host has printed, so much is shown.
 _TAIL = 300
+# At -vvvv, ssh talks much of itself.
+_OF_SSH = re.compile(r"debug[123]: | *#\d+ ")
 # What lets a call take long.
 _LIMITS = ("lock_timeout", "stop_timeout", "start_timeout")
 
@@ -280,6 +283,5 @@ def _in_words(seen: dict[str, t.Any]) -> str:
     """Exit code, and the end of what was printed as errors, else of what was printed at all."""
     # Only the end is looked at: a host may print very much.
     lines = (seen["stderr"].strip() or seen["stdout"])[-100 * _TAIL:].splitlines()
-    # At -vvvv, ssh talks much of itself.
-    printed = printable(" ".join(" ".join(line for line in lines if not line.startswith("debug")).split()))
+    printed = printable(" ".join(" ".join(line for line in lines if not _OF_SSH.match(line)).split()))
     return f"exit code {seen['rc']}" + (f": {printed[-_TAIL:]}" if printed else "")

@@ -163,6 +163,11 @@ class Controller:
         }
 
 
+def works_there(code: str) -> bool:
+    """Whether some lines of Python work for the ansible-core that is tested."""
+    return subprocess.run([OWN / "python", "-c", code], capture_output=True, check=False).returncode == 0
+
+
 def local(python: str | Path = "") -> Variables:
     """What an inventory says of a host that is this machine; its Python is not that of a virtual environment."""
     return {"ansible_connection": "local", "ansible_python_interpreter": str(python or HOST_PYTHON)}

@@ -17,7 +17,7 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
 from workbench import pythons
 
 from . import accounts
-from .controller import Variables, local
+from .controller import Variables, local, works_there
 from .sshd import Sshd
 
 _PLUGINS = Path(__file__).with_name("plugins")
@@ -25,6 +25,8 @@ PLUGINS = {f"ANSIBLE_{kind.upper()}_PLUGINS": str(_PLUGINS / kind) for kind in (
 _DOAS = Path("/etc/doas.conf")
 _ADDRESS = "127.0.1.1"
 _NO_INPUT = "passes no standard input to a program"
+_ASKS_BECOME = "from ansible.plugins.become import BecomeBase; BecomeBase.pipelining"
+_HAS_PARAMIKO = "import paramiko, ansible.plugins.connection.paramiko_ssh"
 
 
 class Way(t.NamedTuple):
@@ -170,8 +172,12 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
             stack.callback(_DOAS.unlink)
             _DOAS.touch(mode=0o600)
             _DOAS.write_text(f"permit nopass {tied.name} as root\n")
-            ways["doas"] = no_tty(f"become method plain_doas {_NO_INPUT}")._replace(
-                variables=become(tied, method="plain_doas"))
+            # It does pass it on; an older core does not ask its plugin.
+            way = no_tty(f"become method plain_doas {_NO_INPUT}") if works_there(_ASKS_BECOME) else Way({})
+            ways["doas"] = way._replace(variables=become(tied, method="plain_doas"))
+        if works_there(_HAS_PARAMIKO):
+            ways["paramiko"] = no_tty(f"the connection paramiko {_NO_INPUT}")._replace(variables=login(
+                ansible_connection="paramiko_ssh", ansible_paramiko_host_key_checking=False))
         yield ways
 
 

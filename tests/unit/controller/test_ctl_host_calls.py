@@ -313,7 +313,9 @@ def test_a_module_with_a_key_is_pipelined_whatever_is_configured(act: t.Any) -> 
 def test_a_key_is_not_sent_where_a_module_cannot_be_pipelined(act: t.Any) -> None:
     def requires_a_terminal(action: t.Any) -> Host:
         host = Host(action)
-        action._low_level_execute_command = lambda command, in_data: {"rc": 1, "stdout": "", "stderr": "no tty"}
+        of_ssh = "debug3: channel 2: status: The following connections are open:\r\n  #2 client-session (t4 r2)\r\n"
+        action._low_level_execute_command = lambda command, in_data: {
+            "rc": 1, "stdout": "", "stderr": f"{of_ssh}no tty\r\n{50 * of_ssh}"}
         return host
 
     message, calls = exposure(act, requires_a_terminal)
