@@ -94,9 +94,9 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         self._host = str(task_vars.get("inventory_hostname", ""))
         call = Call(module or self._task.action.rpartition(".")[2], {**self._installation(), **arguments}, has_secret)
         with self._progress_told(call):
-            return self._ask(call, task_vars)
+            return self._by_some_way(call, task_vars)
 
-    def _ask(self, call: Call, task_vars: dict[str, t.Any]) -> Result:
+    def _by_some_way(self, call: Call, task_vars: dict[str, t.Any]) -> Result:
         """By the way that is chosen, or else the other."""
         transport, obstacle = self._transport(), self._obstacle()
         if transport == "module" or (transport == "auto" and obstacle):

@@ -172,9 +172,9 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
             stack.callback(_DOAS.unlink)
             _DOAS.touch(mode=0o600)
             _DOAS.write_text(f"permit nopass {tied.name} as root\n")
-            # It does pass it on; an older core does not ask its plugin.
-            way = no_tty(f"become method plain_doas {_NO_INPUT}") if works_there(_ASKS_BECOME) else Way({})
-            ways["doas"] = way._replace(variables=become(tied, method="plain_doas"))
+            # An older core does not ask its plugin, and pipelines a module all the same.
+            ways["doas"] = Way(become(tied, method="plain_doas"), "module", f"become method plain_doas {_NO_INPUT}",
+                               key=not works_there(_ASKS_BECOME))
         if works_there(_HAS_PARAMIKO):
             ways["paramiko"] = no_tty(f"the connection paramiko {_NO_INPUT}")._replace(variables=login(
                 ansible_connection="paramiko_ssh", ansible_paramiko_host_key_checking=False))
