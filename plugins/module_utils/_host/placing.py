@@ -29,15 +29,17 @@ Wanted = t.List[t.Tuple[str, t.Optional[Copy]]]
 class Places:
     """The folders of some paths, open; one that is not there holds nothing."""
 
-    def __init__(self, paths: t.Iterable[str]) -> None:
+    def __init__(self, paths: t.Iterable[str], held: t.Callable[[str], str] = str) -> None:
+        """C(held): see C(state.State.held)."""
         self._paths = list(paths)
+        self._held = held
         self._folders: t.Dict[str, int] = {}
         self._is_stuck = False
 
     def __enter__(self) -> "Places":
         for folder in sorted({os.path.dirname(path) for path in self._paths}):
             try:
-                self._folders[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._folders[folder] = files.open_folder(self._held(folder))
             except FileNotFoundError:
                 pass
         return self

@@ -17,7 +17,6 @@ import pwd
 import re
 import resource
 import signal
-import stat
 import subprocess
 import tempfile
 import time
@@ -120,16 +119,11 @@ class SmMain:
 def report(places: layout.Layout) -> Report:
     """What C(sm_main status) says of rmi, where it can be asked."""
     try:
-        if not os.access(places.sm_main, os.X_OK) or not may_be_run(os.stat(places.sm_main)):
+        if not os.access(places.sm_main, os.X_OK) or not files.may_only_we_write(os.stat(places.sm_main)):
             return Report(None, None)
         return SmMain(places.sm_main, places.profile, None).report()
     except (refusal.Refused, OSError):
         return Report(None, None)
-
-
-def may_be_run(status: os.stat_result) -> bool:
-    """Whether nobody but root or ourselves could have written a program."""
-    return status.st_uid in (0, os.geteuid()) and not status.st_mode & stat.S_IWOTH
 
 
 def environment(profile: str, context: t.Optional[processes.Context]) -> t.Dict[str, str]:
@@ -198,10 +192,7 @@ def _opened_if_trustworthy(path: str) -> t.Optional[int]:
         name, descriptor = os.lstat(path), files.open_regular(path, _PROFILE_BYTES, follow_links=True)
     except (OSError, files.Unreadable):
         return None
-    status = os.fstat(descriptor)
-    are_ours = all(one.st_uid in (0, os.geteuid()) for one in (name, status))
-    others_write = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != 0)
-    if are_ours and not others_write:
+    if name.st_uid in (0, os.geteuid()) and files.may_only_we_write(os.fstat(descriptor)):
         return descriptor
     os.close(descriptor)
     return None
