@@ -149,9 +149,10 @@ class Folder:
             found[name] = Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
         return found
 
-    def set_permissions(self, owner: t.Tuple[int, int]) -> None:
+    def set_permissions(self, owner_of: t.Callable[[t.Tuple[int, int]], t.Tuple[int, int]]) -> None:
         """Give the files in place their owner and modes; one that has them stays as old as it is.
 
+        :param owner_of: says whose a file shall be, from whose it is.
         :raises refusal.Refused: one has a second name, so that it may be a file of somebody else, at another place.
         """
         for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
@@ -167,6 +168,7 @@ class Folder:
                         "Look for the other name (find -samefile), and remove one of them.")
                 if stat.S_IMODE(status.st_mode) != mode:
                     os.fchmod(descriptor, mode)
+                owner = owner_of((status.st_uid, status.st_gid))
                 if (status.st_uid, status.st_gid) != owner:
                     os.fchown(descriptor, *owner)
             finally:

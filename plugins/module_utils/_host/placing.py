@@ -15,7 +15,7 @@ import stat
 import time
 import typing as t
 
-from . import files, pair_files, pairs, refusal
+from . import files, pair_files, pairs, processes, refusal
 
 # Other endings than those of a replacement, which may work beside us.
 NEW, OLD = ".sep-sesam-put", ".sep-sesam-back"
@@ -58,8 +58,10 @@ class Places:
         for folder, descriptor in self._folders.items():
             while not _try_lock(descriptor):
                 if time.monotonic() > deadline:
-                    raise refusal.Refused("locked", "Another run works in %s." % folder,
-                                          "Wait for it to end and run again.")
+                    # Whoever may read a folder can lock it.
+                    holders = ", ".join(map(str, processes.lock_holders(descriptor))) or "unknown"
+                    raise refusal.Refused("locked", "Another run works in %s: process %s has locked it." % (
+                        folder, holders), "Wait for it to end, or end it if it is none, and run again.")
                 time.sleep(0.1)
         self._unstage()
 

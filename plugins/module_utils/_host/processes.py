@@ -159,6 +159,14 @@ def mount_points(table: str = "/proc/self/mountinfo") -> t.Set[str]:
         return set()
 
 
+def lock_holders(descriptor: int) -> t.List[int]:
+    """The processes that hold a lock (flock) on what a descriptor leads to, as far as they can be seen."""
+    inode = str(os.fstat(descriptor).st_ino)
+    columns = [line.split() for line in (_read("/proc/locks") or b"").decode("ascii", "replace").splitlines()]
+    return [int(one[4]) for one in columns
+            if len(one) > 5 and one[1] == "FLOCK" and one[5].rpartition(":")[2] == inode and one[4].isdigit()]
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     columns = _stat(pid)

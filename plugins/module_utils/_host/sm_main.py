@@ -22,7 +22,7 @@ import tempfile
 import time
 import typing as t
 
-from . import files, layout, processes, refusal, server_log, sm_ini
+from . import core_dumps, files, layout, processes, refusal, server_log, sm_ini
 
 # Variables for every login, set by an admin.
 GLOBAL_VARIABLES = "/etc/environment"
@@ -246,7 +246,7 @@ def _become_neutral(context: t.Optional[processes.Context], note: Note) -> None:
             pass
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(context.umask if context and context.umask is not None else 0o022)
-    for name, limit in (context.limits if context else {}).items():
+    for name, limit in dict(core_dumps.LIMIT_BEFORE, **(context.limits if context else {})).items():
         try:
             resource.setrlimit(getattr(resource, name), limit)
         except (OSError, ValueError):

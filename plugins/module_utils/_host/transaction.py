@@ -265,12 +265,11 @@ class _Run:
         is_ours = first is not None and first["name"] == lookup.DEFAULT_LOCATION
         with pair_files.Folder(self._places.ssl_folder) as folder:
             old = folder.copies()
-            owner = self._owner(self._default_owner(old))
-            new = self._new_pair(owner) if action in ("replaced", "placed") else {}
+            new = self._new_pair(self._owner(self._default_owner(old))) if action in ("replaced", "placed") else {}
             if first and not new:
                 self._in_service = first["certificate"]
                 if is_ours:
-                    folder.set_permissions(owner)
+                    folder.set_permissions(self._owner)
             if action == "permissions":
                 return
             try:
