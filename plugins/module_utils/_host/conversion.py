@@ -36,8 +36,10 @@ def convert(parameters: dict) -> dict:
         if not parameters["check_mode"]:
             places.lock()
         before = places.copy(dest)
-        default = _owner(dest, before, source, parameters)
-        content = before.content if before and _holds(before.content, key) else pkcs8.to_pem(key)
+        if before and _holds(before.content, key):
+            content, default = before.content, before.owner
+        else:
+            content, default = pkcs8.to_pem(key), _owner(dest, before, source, parameters)
         wanted = placing.Copy(content, parameters["mode"], owners.ids(parameters, default))
         changed = wanted != before
         backups: t.Dict[str, str] = {}
