@@ -154,7 +154,7 @@ def remove(name: str, dir_fd: t.Optional[int] = None) -> None:
 
 
 def open_folder(path: str) -> int:
-    """Open a folder. A link in its place is followed only where nobody but root or ourselves could have put it there."""
+    """Open a folder. A link in its place is followed only where none but root or ourselves can have put it there."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     try:
         return os.open(path, flags | os.O_NOFOLLOW)
@@ -192,7 +192,7 @@ def hold_private_folder(path: str) -> int:
         os.close(held)
         raise refusal.Refused(
             "state-folder-unsafe", "%s is not a folder of our own alone: it is %s, uid %d, mode %04o." % (
-                path, kind(status.st_mode), status.st_uid, stat.S_IMODE(status.st_mode)),
+                refusal.by_name(path), kind(status.st_mode), status.st_uid, stat.S_IMODE(status.st_mode)),
             "Look who made it, then move it away; it is made anew with mode 0700.")
     return held
 

@@ -9,7 +9,7 @@ import stat
 import time
 import typing as t
 
-from . import files, gather, layout, lookup, processes, refusal, sm_main
+from . import files, gather, layout, lookup, processes, refusal
 
 _SPARE_BYTES = 1 << 20
 

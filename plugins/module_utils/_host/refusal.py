@@ -32,11 +32,11 @@ def from_os_error(exc: OSError) -> Refused:
 def in_words(exc: Exception) -> str:
     """An exception as one line for a person."""
     if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror if exc.filename is None else "%s: %s" % (exc.strerror, _by_name(exc.filename))
+        return exc.strerror if exc.filename is None else "%s: %s" % (exc.strerror, by_name(exc.filename))
     return "%s: %s" % (type(exc).__name__, exc)
 
 
-def _by_name(path: t.Any) -> t.Any:
+def by_name(path: t.Any) -> t.Any:
     """A path that leads through an open folder, by the name of that folder."""
     folder, name = os.path.split(str(path))
     return os.path.join(os.path.realpath(folder), name) if folder.startswith("/proc/self/fd/") else path

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -28,11 +29,11 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
     key_files,
     layout,
     pair_files,
-    pairs,
     placing,
     processes,
     refusal,
     state,
+    transaction,
 )
 from unit import pki
 from unit.host import keys
@@ -107,7 +108,8 @@ def test_state_folder_that_is_exchanged_is_neither_believed_nor_touched(
     assert kept.result_of(RUN["id"]) is None
     kept.keep_result(RUN["id"], {"changed": True})
     backup = kept.backups.keep(copies(new), RUN, {})
-    assert backup is not None and backup.startswith(f"{kept.path}/backups/")
+    assert backup is not None
+    assert backup.startswith(f"{kept.path}/backups/")
     assert kept.backups.pair_in(backup) == copies(new)
     assert [one["name"] for one in kept.backups.listed() or []] == [os.path.basename(backup)]
     kept.backups.prune(0, None)
@@ -129,7 +131,9 @@ def test_replacement_looks_at_the_journal_that_is_held(
 
 
 @pytest.mark.parametrize("kind", ["link", "folder"])
-def test_state_folder_is_held_before_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_state_folder_is_held_before_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     """Exchanged just after it was found good: its lock would be written into any folder."""
     elsewhere = owned(tmp_path / "elsewhere")
     (elsewhere / "lock").write_text("of somebody else")
@@ -183,6 +187,38 @@ def test_new_key_goes_into_the_folder_that_is_held(
     assert answer["changed"]
     assert (aside[0] / "pending" / KEY).stat().st_uid == 0
     assert (Path(places.state_folder) / "pending" / KEY).stat().st_uid == NOBODY
+
+
+def test_key_of_a_backup_comes_from_the_folder_that_is_held(
+    site: t.Any, old: pki.Pair, new: pki.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a link in another folder could lead to any key of root's, whose certificate everybody knows."""
+    site.put(old)
+    owned(site.state.parent)
+    for top, pair in ((site.state, new), (site.state.parent / "evil", old)):
+        backup = top / "backups" / "x"
+        backup.mkdir(parents=True)
+        for folder in (top, backup.parent):
+            folder.chmod(0o700)
+        (backup / KEY).write_bytes(pair.key_pem)
+    lock = state.State.lock
+
+    def then_exchanged(self: state.State, *arguments: t.Any, **keywords: t.Any) -> None:
+        lock(self, *arguments, **keywords)
+        exchange(self, site.state.parent / "evil")
+
+    monkeypatch.setattr(state.State, "lock", then_exchanged)
+    order = site.order(new, private_key=None, private_key_on_host=str(site.state / "backups" / "x" / KEY))
+    answer = transaction.replace(order)
+    assert (answer["refused"], answer["action"]) == (None, "placed")
+    assert site.is_on_disk(new)
+
+
+def test_open_folder_is_called_by_its_name(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_PATH)
+    exc = FileNotFoundError(errno.ENOENT, "No such file or directory", files.through(descriptor, "journal"))
+    assert refusal.in_words(exc) == f"No such file or directory: {tmp_path}/journal"
+    os.close(descriptor)
 
 
 # Folders
@@ -288,10 +324,10 @@ def test_access_list_of_a_folder_opens_no_file(
         pytest.skip("the file system of the tests knows no access lists")
     (folder / "other").write_text("x")
     os.chmod(folder / "other", 0o640)
-    assert as_nobody(lambda: (folder / "other").read_text()) == "x"
+    assert as_nobody((folder / "other").read_text) == "x"
     for mode in (0o600, 0o640):
         files.write_new(str(folder / f"file {mode}"), b"secret", mode)
-        assert "Permission" in as_nobody(lambda mode=mode: (folder / f"file {mode}").read_text())  # type: ignore[misc]
+        assert "Permission" in as_nobody((folder / f"file {mode}").read_text)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o177, 0o777])
@@ -361,8 +397,10 @@ def test_what_a_process_of_somebody_else_has_is_not_passed_on() -> None:
         for process in (of_root, other):
             process.kill()
             process.communicate()
-    assert trusted and {**trusted.environment, **environment} == trusted.environment
-    assert seen and (seen.uid, seen.umask, seen.limits, seen.environment) == (NOBODY, None, {}, {})
+    assert trusted
+    assert {**trusted.environment, **environment} == trusted.environment
+    assert seen
+    assert (seen.uid, seen.umask, seen.limits, seen.environment) == (NOBODY, None, {}, {})
     assert seen.differences(seen) == []
 
 
