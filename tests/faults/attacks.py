@@ -135,6 +135,8 @@ def attacked(scene: Scene, work: Work, seed: int) -> list[str]:
     """Let him loose while root works; the answer says what he gained."""
     scene.site.rest()
     scene.prepare()
+    if work is set_permissions:  # Not while he is at large: our own hand would follow his links.
+        (scene.ini / "ssl" / _NAMES[1]).chmod(0o640)
     before = facts(scene.outside)
     with _at_large(scene, seed) as heard:
         work(scene)
@@ -210,7 +212,6 @@ def replace_and_go_back(scene: Scene) -> None:
 
 def set_permissions(scene: Scene) -> None:
     """The pair is the wanted one, and its key is open."""
-    (scene.ini / "ssl" / _NAMES[1]).chmod(0o640)
     for _turn in range(3):
         scene.site.ask("replace", scene.site.parameters(scene.site.current, log_check="off"))
 
