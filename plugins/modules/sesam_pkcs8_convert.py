@@ -65,7 +65,8 @@ options:
     default: false
   owner:
     description:
-      - Owner of O(dest), a name or a number. Without it, that of the file replaced.
+      - Owner of O(dest), a name or a number. Without it, that of the file replaced, who has to be root or the owner
+        of O(src); where there is none, the owner of O(src).
     type: str
   group:
     description:

@@ -80,6 +80,9 @@ def _full(name: t.Any, folder: int | None = None) -> str:
     name = os.fsdecode(name)
     if folder is not None:
         return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
+    if name.startswith("/proc/self/fd/"):
+        above, _slash, below = name.partition("/fd/")[2].partition("/")
+        return os.path.join(os.readlink(f"/proc/self/fd/{above}"), below)
     return os.path.abspath(name)
 
 

@@ -7,7 +7,7 @@
 import importlib
 import typing as t
 
-from . import refusal
+from . import core_dumps, refusal
 
 # Question -> the file that answers it, and the function there. A module imports its own file, so that no host gets more
 # than it needs. The program is also run by hand and as a subprocess: python -m _host resolve < parameters.json
@@ -26,7 +26,8 @@ def answer(question: str, parameters: dict) -> dict:
     why nothing was done.
     """
     try:
-        return _in_utf8(_ask(question, parameters))
+        with core_dumps.none():
+            return _in_utf8(_ask(question, parameters))
     except refusal.Refused as exc:
         return {"changed": False, "refused": exc.finding()}
     except OSError as exc:

@@ -31,26 +31,28 @@ _MOST_SHOWN = 200
 class Backups:
     """The folder of them all; nothing is made before it is asked for."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, held: str) -> None:
         self._path = path
+        # The same folder by a name that nobody can lead elsewhere; whatever is touched is touched by this one.
+        self._held = held
 
     def keep(self, pair: pair_files.Copies, run: dict, what: dict) -> t.Optional[str]:
         """Keep a pair, durable; the answer is the path of the backup, C(None) where there is nothing to keep."""
         if not pair:
             return None
-        files.make_private_folder(self._path)
+        files.make_private_folder(self._held)
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        path = self._at("%s-%s" % (moment, run["id"][:8]))
-        unfinished = path + _UNFINISHED
+        name = "%s-%s" % (moment, run["id"][:8])
+        unfinished = self._at(name + _UNFINISHED)
         os.mkdir(unfinished, 0o700)
         try:
             self._fill(unfinished, pair, dict(what, run=run))
-            os.rename(unfinished, path)
+            os.rename(unfinished, self._at(name))
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        files.sync_folder(self._path)
-        return path
+        files.sync_folder(self._held)
+        return self._named(name)
 
     def _fill(self, folder: str, pair: pair_files.Copies, what: dict) -> None:
         for name, copy in pair.items():
@@ -64,9 +66,10 @@ class Backups:
         """The pair in a backup; no path stands for a pair that was not there."""
         if path is None:
             return {}
-        facts = json.loads(files.read_regular(os.path.join(path, _FACTS), _SIZE_LIMIT).content.decode("utf-8"))
+        folder = self._at(os.path.basename(path))
+        facts = json.loads(files.read_regular(os.path.join(folder, _FACTS), _SIZE_LIMIT).content.decode("utf-8"))
         return {
-            name: pair_files.Copy(files.read_regular(os.path.join(path, name), _SIZE_LIMIT).content,
+            name: pair_files.Copy(files.read_regular(os.path.join(folder, name), _SIZE_LIMIT).content,
                                   entry["mode"], (entry["uid"], entry["gid"]))
             for name, entry in facts["files"].items()}
 
@@ -85,20 +88,20 @@ class Backups:
 
     def _newest_first(self) -> t.List[t.Tuple[str, os.stat_result]]:
         """All that lies there; within one second, which is as much as a name tells, by the time of the folder."""
-        found = [(name, _status(self._at(name))) for name in os.listdir(self._path)]
+        found = [(name, _status(self._at(name))) for name in os.listdir(self._held)]
         return sorted(found, key=lambda one: (_made(*one), one[1].st_mtime_ns, one[0]), reverse=True)
 
     def _facts(self, name: str, status: os.stat_result) -> dict:
-        path = self._at(_shown(name))
+        path = self._named(_shown(name))
         listed = {"name": _shown(name), "path": path,
                   "private_key": os.path.join(path, pair_files.PRIVATE_KEY), "made": _made(name, status),
                   "by": "", "run": "", "chain": [], "works": False, "reason": _why_no_backup(name, status)}
         if listed["reason"]:
             return listed
-        run = _run_noted_in(os.path.join(path, _FACTS))
+        run = _run_noted_in(os.path.join(self._at(name), _FACTS))
         listed.update(by=_shown(run.get("by")), run=_shown(run.get("id")))
         try:
-            with pair_files.Folder(path) as folder:
+            with pair_files.Folder(self._at(name)) as folder:
                 pair = folder.read().facts()
         except OSError as exc:
             return dict(listed, reason=refusal.in_words(exc))
@@ -107,7 +110,7 @@ class Backups:
     def remove_unfinished(self) -> None:
         """Remove what was to become a backup when the run died that made it."""
         try:
-            names = os.listdir(self._path)
+            names = os.listdir(self._held)
         except FileNotFoundError:
             return
         for name in names:
@@ -123,11 +126,15 @@ class Backups:
             names = [name for name, _status in reversed(self._newest_first()) if _time_in(name) is not None]
         except FileNotFoundError:
             return
-        names.sort(key=lambda name: self._at(name) == spared)
+        names.sort(key=lambda name: self._named(name) == spared)
         for name in names[:max(len(names) - keep, 0)]:
             shutil.rmtree(self._at(name), ignore_errors=True)
 
     def _at(self, name: str) -> str:
+        return os.path.join(self._held, name)
+
+    def _named(self, name: str) -> str:
+        """The path of a backup for a person, and for what is written down."""
         return os.path.join(self._path, name)
 
 

@@ -5,9 +5,10 @@
 """A private key on this host in the form that the server reads, unencrypted PKCS#8 in PEM. It never leaves it."""
 
 import hashlib
+import os
 import typing as t
 
-from . import der, key_form, key_source, openssl, owners, pem, pkcs8, place_checks, placing, refusal
+from . import der, files, key_form, key_source, openssl, owners, pem, pkcs8, place_checks, placing, refusal
 
 _BY_OURSELVES = (key_form.PKCS8, key_form.PKCS1, key_form.SEC1)
 _BY_OPENSSL = (key_form.PKCS8_ENCRYPTED, key_form.TRADITIONAL_ENCRYPTED, key_form.DSA)
@@ -35,8 +36,10 @@ def convert(parameters: dict) -> dict:
         if not parameters["check_mode"]:
             places.lock()
         before = places.copy(dest)
-        default = before.owner if before else (source.stat.st_uid, source.stat.st_gid)
-        content = before.content if before and _holds(before.content, key) else pkcs8.to_pem(key)
+        if before and _holds(before.content, key):
+            content, default = before.content, before.owner
+        else:
+            content, default = pkcs8.to_pem(key), _owner(dest, before, source, parameters)
         wanted = placing.Copy(content, parameters["mode"], owners.ids(parameters, default))
         changed = wanted != before
         backups: t.Dict[str, str] = {}
@@ -50,6 +53,19 @@ def convert(parameters: dict) -> dict:
     return {"changed": changed, "form_before": form, "form": key_form.PKCS8,
             "spki_sha256": hashlib.sha256(public).hexdigest() if public else None, "backup": backups.get(dest),
             "before": _facts(before), "after": _facts(wanted), "findings": findings, "refused": None}
+
+
+def _owner(dest: str, before: t.Optional[placing.Copy], source: files.Contents, parameters: dict
+           ) -> t.Tuple[int, int]:
+    """Owner and group where none are asked for. A link may have led src to a key that is not that of dest's owner."""
+    if before is None:
+        return source.stat.st_uid, source.stat.st_gid
+    if parameters["owner"] is None and before.owner[0] not in (0, os.geteuid(), source.stat.st_uid):
+        raise refusal.Refused(
+            "key-given-away", "%s belongs to uid %d, and the key in %s to uid %d: the one would get the key of the "
+            "other." % (dest, before.owner[0], parameters["src"], source.stat.st_uid),
+            "Set the option owner to whoever shall have it.")
+    return before.owner
 
 
 def _to_pkcs8(content: bytes, src: str, passphrase: t.Optional[str]) -> t.Tuple[str, bytes]:

@@ -118,7 +118,10 @@ def sync_folder(path_or_fd: t.Union[str, int]) -> None:
 
 def write_new(name: str, content: bytes, mode: int = 0o600, owner: t.Optional[t.Tuple[int, int]] = None,
               dir_fd: t.Optional[int] = None) -> None:
-    """Write a file that must not exist yet: 0600 from its creation, owner and mode set last, fsynced."""
+    """Write a file that must not exist yet: 0600 from its creation, owner and mode set last, fsynced.
+
+    The mode is all that lets others in: what a default ACL of the folder gives to further users is taken away.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, 0o600, dir_fd=dir_fd)
     try:
@@ -127,10 +130,19 @@ def write_new(name: str, content: bytes, mode: int = 0o600, owner: t.Optional[t.
             left = left[os.write(descriptor, left):]
         if owner is not None:
             os.fchown(descriptor, *owner)
+        _remove_acl(descriptor)
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove_acl(descriptor: int) -> None:
+    try:
+        os.removexattr(descriptor, "system.posix_acl_access")
+    except OSError as exc:
+        if exc.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
 
 
 def remove(name: str, dir_fd: t.Optional[int] = None) -> None:
@@ -141,20 +153,50 @@ def remove(name: str, dir_fd: t.Optional[int] = None) -> None:
         pass
 
 
+def open_folder(path: str) -> int:
+    """Open a folder. A link in its place is followed only where none but root or ourselves can have put it there."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW)
+    except NotADirectoryError:
+        if not may_only_we_write(os.stat(os.path.dirname(path))):
+            raise
+        return os.open(path, flags)
+
+
+def may_only_we_write(status: os.stat_result) -> bool:
+    """Whether nobody but root or ourselves could have written a file, or what is in a folder."""
+    others_write = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != 0)
+    return status.st_uid in (0, os.geteuid()) and not others_write
+
+
 def make_private_folder(path: str) -> None:
     """Make a folder that is ours alone, if it is not there.
 
     :raises refusal.Refused: what is there is not.
     """
+    os.close(hold_private_folder(path))
+
+
+def hold_private_folder(path: str) -> int:
+    """The same, and a descriptor that leads to this folder wherever its name leads to by then."""
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         pass
     # Also where it is there: who made it may have died just after.
     sync_folder(os.path.dirname(path))
-    status = os.lstat(path)
+    held = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    status = os.fstat(held)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        os.close(held)
         raise refusal.Refused(
             "state-folder-unsafe", "%s is not a folder of our own alone: it is %s, uid %d, mode %04o." % (
-                path, kind(status.st_mode), status.st_uid, stat.S_IMODE(status.st_mode)),
+                refusal.by_name(path), kind(status.st_mode), status.st_uid, stat.S_IMODE(status.st_mode)),
             "Look who made it, then move it away; it is made anew with mode 0700.")
+    return held
+
+
+def through(descriptor: int, name: str = "") -> str:
+    """The path of a name in an open folder, which nobody can lead elsewhere."""
+    return os.path.join("/proc/self/fd/%d" % descriptor, name)

@@ -52,15 +52,15 @@ def gather(parameters: dict) -> dict:
     return look(places, parameters)
 
 
-def look(places: layout.Layout, parameters: dict) -> dict:
-    """The same for an installation that was found."""
+def look(places: layout.Layout, parameters: dict, kept: t.Optional[state.State] = None) -> dict:
+    """The same for an installation that was found; C(kept) has the lock, where somebody has."""
     rmi = find_rmi(places, parameters)
     sources = lookup.walk(places, rmi.pid)
     is_served = rmi.rest_port.look()
     if is_served.status != "closed" and not _comes_from(is_served, sources):
         # Is it rmi at all? Where it serves what it should, nobody needs to ask.
         rmi, sources = _proved(rmi, places, sources)
-    kept = state.State(places.state_folder)
+    kept = kept or state.State(places.state_folder)
     journal, damage = _journal(kept)
     began = processes.started(rmi.pid) if rmi.pid is not None else None
     pair_in_place = t.cast(pairs.Pair, _named(sources, lookup.DEFAULT_LOCATION).pair)

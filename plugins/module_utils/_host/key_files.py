@@ -71,7 +71,7 @@ def _make_pending(kept: state.State, paths: Paths, parameters: dict) -> dict:
         kept.make_pending()
         for path in filter(None, paths.values()):
             place_checks.check_destination(path)
-        return _Work(paths, parameters).do()
+        return _Work(paths, parameters, kept.held).do()
     finally:
         kept.unlock()
 
@@ -140,8 +140,9 @@ class _Work:
     (DER in base64), C(backups) (by path), C(findings) and C(refused).
     """
 
-    def __init__(self, paths: Paths, parameters: dict) -> None:
+    def __init__(self, paths: Paths, parameters: dict, held: t.Callable[[str], str] = str) -> None:
         self._paths = paths
+        self._held = held
         self._parameters = parameters
         self._findings: t.List[dict] = []
         self._before: t.Dict[str, t.Optional[placing.Copy]] = {}
@@ -149,7 +150,7 @@ class _Work:
     def do(self) -> dict:
         """Do it, or say in check mode what would be done."""
         self._check_places()
-        with placing.Places(filter(None, self._paths.values())) as places:
+        with placing.Places(filter(None, self._paths.values()), self._held) as places:
             if not self._parameters["check_mode"]:
                 places.lock()
             self._before = {name: places.copy(path) if path else None for name, path in self._paths.items()}

@@ -7,13 +7,15 @@
 import os
 import ssl
 import tempfile
+import typing as t
 
 from . import der, files, key_form, pairs, pkcs8, refusal, served
 
 
-def read(path: str) -> files.Contents:
+def read(path: str, held: t.Optional[str] = None) -> files.Contents:
     """Read a file that shall hold a private key.
 
+    :param held: the same file by a name that nobody can lead elsewhere, where it has one.
     :raises refusal.Refused: it is not there, not regular, empty, too large or not ours to read.
     """
     if not os.path.isabs(path):
@@ -21,7 +23,7 @@ def read(path: str) -> files.Contents:
                               "Write the path from the root of the host.", subject="wanted")
     try:
         # A link is followed: an ACME client names its newest files by links.
-        found = files.read_regular(path, pairs.SIZE_LIMIT, follow_links=True)
+        found = files.read_regular(held or path, pairs.SIZE_LIMIT, follow_links=True)
     except files.Unreadable as exc:
         id, fix = {
             "absent": ("input-missing", "Correct the path; it is looked for on the host."),
@@ -47,12 +49,13 @@ def check_count(content: bytes, source: str, least: int = 0) -> None:
             count, source), "Leave the one that belongs to the certificate in a file of its own.", subject="wanted")
 
 
-def for_certificate(path: str, certificate: str) -> str:
+def for_certificate(path: str, certificate: str, held: t.Optional[str] = None) -> str:
     """The private key in a file, as unencrypted PKCS#8 in PEM, proved to be that of a certificate.
 
+    :param held: see C(read).
     :raises refusal.Refused: it cannot be read, cannot be used as it is, or belongs to another certificate.
     """
-    content = read(path).content
+    content = read(path, held).content
     check_count(content, path)
     try:
         key = pkcs8.from_file(content)

@@ -138,14 +138,14 @@ def _sm_main(parameters: dict, named: t.Dict[str, str]) -> str:
     if parameters.get("sm_main"):
         return parameters["sm_main"]
     folder = named.get("SM_BIN_SESAM")
-    return os.path.join(folder, "sm_main") if folder else USUAL_SM_MAIN
+    return os.path.join(folder, "sm_main") if folder and os.path.isabs(folder) else USUAL_SM_MAIN
 
 
 def _log_files(parameters: dict, sesam_var: str, configured: t.Optional[str]) -> t.List[str]:
     if parameters.get("log_file"):
         return [parameters["log_file"]]
     folders = [os.path.join(sesam_var, "log", "lgc"), os.path.join(sesam_var, "log")]
-    if configured:
+    if configured and os.path.isabs(configured):
         folders.insert(0, os.path.normpath(configured))
     unique = sorted(set(folders), key=folders.index)
     return [os.path.join(folder, LOG_NAME) for folder in unique]

@@ -10,7 +10,6 @@ makes of it is judged by its structure, never by its words.
 """
 
 import os
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -203,8 +202,7 @@ def _run(arguments: t.List[str], content: bytes, passphrase: t.Optional[str], ti
             [program] + arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
             # RANDFILE: OpenSSL 1.0.2 writes a file to the HOME otherwise.
             env={"PATH": processes.USUAL_PATH, "HOME": "/", "LC_ALL": "C", "RANDFILE": "/dev/null"},
-            start_new_session=True, close_fds=True, pass_fds=given,
-            preexec_fn=_leave_no_core)  # noqa: PLW1509 (there is one thread)
+            start_new_session=True, close_fds=True, pass_fds=given)
     finally:
         if secret is not None:
             os.close(secret)
@@ -240,8 +238,3 @@ def _passphrase_pipe(passphrase: str) -> int:
     finally:
         os.close(writing)
     return reading
-
-
-def _leave_no_core() -> None:
-    """In the new process: it has a key in its memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

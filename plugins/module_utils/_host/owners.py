@@ -24,10 +24,10 @@ def ids(parameters: dict, default: t.Tuple[int, int]) -> t.Tuple[int, int]:
 def _id_of(name: str, option: str, look_up: t.Callable[[str], int]) -> int:
     try:
         # The largest number stands for "leave it" (chown(2)).
-        found = int(name) if name.isdigit() else look_up(name)
+        found = int(name) if name.isdecimal() else look_up(name)
         if found < (1 << 32) - 1:
             return found
         raise KeyError(name)
-    except KeyError:
+    except (KeyError, ValueError):  # ValueError: what no name can hold.
         raise refusal.Refused("owner-unknown", "The host does not know the %s %s." % (option, name),
                               "Correct the option %s." % option) from None

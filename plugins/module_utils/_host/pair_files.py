@@ -41,7 +41,7 @@ class Folder:
         self._descriptor: t.Optional[int] = None
         self._why_closed = files.Unreadable("absent", "the folder is closed")
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._descriptor = files.open_folder(path)
         except OSError as exc:
             self._why_closed = files.unreadable(exc)
 
@@ -77,6 +77,8 @@ class Folder:
             parent = os.stat(os.path.dirname(self.path))
             os.mkdir(self.path, 0o755)
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            if os.listdir(self._descriptor):
+                raise FileExistsError(errno.EEXIST, "another folder was put in the place of a new one", self.path)
             os.fchmod(self._descriptor, 0o755)
             os.fchown(self._descriptor, parent.st_uid, parent.st_gid)
             files.sync_folder(os.path.dirname(self.path))
@@ -147,14 +149,26 @@ class Folder:
             found[name] = Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
         return found
 
-    def set_permissions(self, owner: t.Tuple[int, int]) -> None:
-        """Give the files in place their owner and modes; one that has them stays as old as it is."""
+    def set_permissions(self, owner_of: t.Callable[[t.Tuple[int, int]], t.Tuple[int, int]]) -> None:
+        """Give the files in place their owner and modes; one that has them stays as old as it is.
+
+        :param owner_of: says whose a file shall be, from whose it is.
+        :raises refusal.Refused: one has a second name, so that it may be a file of somebody else, at another place.
+        """
         for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
             descriptor = files.open_regular(name, pairs.SIZE_LIMIT, dir_fd=self._open())
             try:
                 status = os.fstat(descriptor)
+                named = os.stat(name, dir_fd=self._open(), follow_symlinks=False)
+                # By descriptor and by name: of one that lost its name meanwhile, the only one left is elsewhere.
+                if {status.st_nlink, named.st_nlink} != {1} or not os.path.samestat(status, named):
+                    raise refusal.Refused(
+                        "destination-is-link", "%s has other names, or was exchanged just now: its owner and mode are "
+                        "left as they are." % os.path.join(self.path, name),
+                        "Look for the other name (find -samefile), and remove one of them.")
                 if stat.S_IMODE(status.st_mode) != mode:
                     os.fchmod(descriptor, mode)
+                owner = owner_of((status.st_uid, status.st_gid))
                 if (status.st_uid, status.st_gid) != owner:
                     os.fchown(descriptor, *owner)
             finally:

@@ -9,7 +9,7 @@ import stat
 import time
 import typing as t
 
-from . import files, gather, layout, lookup, processes, refusal, sm_main
+from . import files, gather, layout, lookup, processes, refusal
 
 _SPARE_BYTES = 1 << 20
 
@@ -60,7 +60,7 @@ def check_sm_main(path: str) -> None:
 def check_sm_main_owner(path: str) -> None:
     """Refuse an sm_main that somebody else could have written."""
     status = os.stat(path)
-    if not sm_main.may_be_run(status):
+    if not files.may_only_we_write(status):
         raise refusal.Refused(
             "sm-main-unusable", "sm_main is not run as it is: %s belongs to uid %d and has mode %04o." % (
                 path, status.st_uid, stat.S_IMODE(status.st_mode)),
@@ -92,6 +92,12 @@ def check_destination(path: str) -> None:
                               "Make the folder first.")
     _check_file(path)
     _check_writable(folder)
+    try:
+        os.close(files.open_folder(folder))
+    except NotADirectoryError:
+        raise refusal.Refused(
+            "destination-is-link", "%s is a symbolic link that others than root may have put there, and nothing is "
+            "written through it." % folder, "Name the folder that it leads to.") from None
 
 
 def _check_writable(folder: str) -> None:

@@ -15,7 +15,7 @@ import stat
 import time
 import typing as t
 
-from . import files, pair_files, pairs, refusal
+from . import files, pair_files, pairs, processes, refusal
 
 # Other endings than those of a replacement, which may work beside us.
 NEW, OLD = ".sep-sesam-put", ".sep-sesam-back"
@@ -29,15 +29,17 @@ Wanted = t.List[t.Tuple[str, t.Optional[Copy]]]
 class Places:
     """The folders of some paths, open; one that is not there holds nothing."""
 
-    def __init__(self, paths: t.Iterable[str]) -> None:
+    def __init__(self, paths: t.Iterable[str], held: t.Callable[[str], str] = str) -> None:
+        """C(held): see C(state.State.held)."""
         self._paths = list(paths)
+        self._held = held
         self._folders: t.Dict[str, int] = {}
         self._is_stuck = False
 
     def __enter__(self) -> "Places":
         for folder in sorted({os.path.dirname(path) for path in self._paths}):
             try:
-                self._folders[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._folders[folder] = files.open_folder(self._held(folder))
             except FileNotFoundError:
                 pass
         return self
@@ -56,8 +58,10 @@ class Places:
         for folder, descriptor in self._folders.items():
             while not _try_lock(descriptor):
                 if time.monotonic() > deadline:
-                    raise refusal.Refused("locked", "Another run works in %s." % folder,
-                                          "Wait for it to end and run again.")
+                    # Whoever may read a folder can lock it.
+                    holders = ", ".join(map(str, processes.lock_holders(descriptor))) or "unknown"
+                    raise refusal.Refused("locked", "Another run works in %s: process %s has locked it." % (
+                        folder, holders), "Wait for it to end, or end it if it is none, and run again.")
                 time.sleep(0.1)
         self._unstage()
 

@@ -32,7 +32,11 @@ class Listener(t.NamedTuple):
 
 
 class Context(t.NamedTuple):
-    """What a daemon has got from whoever started it."""
+    """What a daemon has got from whoever started it.
+
+    Of one that others than root or ourselves have in hand, only who it is: it could have its next start, which is
+    root's, load what it likes.
+    """
 
     uid: int
     gid: int
@@ -155,6 +159,14 @@ def mount_points(table: str = "/proc/self/mountinfo") -> t.Set[str]:
         return set()
 
 
+def lock_holders(descriptor: int) -> t.List[int]:
+    """The processes that hold a lock (flock) on what a descriptor leads to, as far as they can be seen."""
+    inode = str(os.fstat(descriptor).st_ino)
+    columns = [line.split() for line in (_read("/proc/locks") or b"").decode("ascii", "replace").splitlines()]
+    return [int(one[4]) for one in columns
+            if len(one) > 5 and one[1] == "FLOCK" and one[5].rpartition(":")[2] == inode and one[4].isdigit()]
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     columns = _stat(pid)
@@ -213,10 +225,12 @@ def context(pid: t.Optional[int]) -> t.Optional[Context]:
         variables = environment(pid)
         if variables is None:
             return None
+        uid, gid, ignored = int(status["Uid"].split()[0]), int(status["Gid"].split()[0]), int(status["SigIgn"], 16)
+        if not {0, os.geteuid()} >= set(map(int, status["Uid"].split())):
+            return Context(uid, gid, None, ignored & ~_OF_THE_C_LIBRARY, {}, {})
         return Context(
-            uid=int(status["Uid"].split()[0]), gid=int(status["Gid"].split()[0]),
-            umask=int(status["Umask"], 8) if "Umask" in status else None,
-            ignored_signals=int(status["SigIgn"], 16) & ~_OF_THE_C_LIBRARY,
+            uid=uid, gid=gid, umask=int(status["Umask"], 8) if "Umask" in status else None,
+            ignored_signals=ignored & ~_OF_THE_C_LIBRARY,
             limits={name: resource.prlimit(pid, number) for name, number in _LIMITS},
             environment={name: value for name, value in variables.items() if matters(name)})
     except (OSError, ValueError, KeyError):

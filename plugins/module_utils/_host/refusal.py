@@ -4,6 +4,9 @@
 
 """How the host code says no: a finding, raised before anything is touched."""
 
+import os
+import typing as t
+
 
 class Refused(Exception):
     """Nothing was done. Says what was seen, and what mends it."""
@@ -29,8 +32,14 @@ def from_os_error(exc: OSError) -> Refused:
 def in_words(exc: Exception) -> str:
     """An exception as one line for a person."""
     if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror if exc.filename is None else "%s: %s" % (exc.strerror, exc.filename)
+        return exc.strerror if exc.filename is None else "%s: %s" % (exc.strerror, by_name(exc.filename))
     return "%s: %s" % (type(exc).__name__, exc)
+
+
+def by_name(path: t.Any) -> t.Any:
+    """A path that leads through an open folder, by the name of that folder."""
+    folder, name = os.path.split(str(path))
+    return os.path.join(os.path.realpath(folder), name) if folder.startswith("/proc/self/fd/") else path
 
 
 def finding(id: str, subject: str, level: str, message: str, fix: str) -> dict:

@@ -17,13 +17,12 @@ import pwd
 import re
 import resource
 import signal
-import stat
 import subprocess
 import tempfile
 import time
 import typing as t
 
-from . import files, layout, processes, refusal, server_log, sm_ini
+from . import core_dumps, files, layout, processes, refusal, server_log, sm_ini
 
 # Variables for every login, set by an admin.
 GLOBAL_VARIABLES = "/etc/environment"
@@ -120,16 +119,11 @@ class SmMain:
 def report(places: layout.Layout) -> Report:
     """What C(sm_main status) says of rmi, where it can be asked."""
     try:
-        if not os.access(places.sm_main, os.X_OK) or not may_be_run(os.stat(places.sm_main)):
+        if not os.access(places.sm_main, os.X_OK) or not files.may_only_we_write(os.stat(places.sm_main)):
             return Report(None, None)
         return SmMain(places.sm_main, places.profile, None).report()
     except (refusal.Refused, OSError):
         return Report(None, None)
-
-
-def may_be_run(status: os.stat_result) -> bool:
-    """Whether nobody but root or ourselves could have written a program."""
-    return status.st_uid in (0, os.geteuid()) and not status.st_mode & stat.S_IWOTH
 
 
 def environment(profile: str, context: t.Optional[processes.Context]) -> t.Dict[str, str]:
@@ -198,10 +192,7 @@ def _opened_if_trustworthy(path: str) -> t.Optional[int]:
         name, descriptor = os.lstat(path), files.open_regular(path, _PROFILE_BYTES, follow_links=True)
     except (OSError, files.Unreadable):
         return None
-    status = os.fstat(descriptor)
-    are_ours = all(one.st_uid in (0, os.geteuid()) for one in (name, status))
-    others_write = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != 0)
-    if are_ours and not others_write:
+    if name.st_uid in (0, os.geteuid()) and files.may_only_we_write(os.fstat(descriptor)):
         return descriptor
     os.close(descriptor)
     return None
@@ -255,7 +246,7 @@ def _become_neutral(context: t.Optional[processes.Context], note: Note) -> None:
             pass
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(context.umask if context and context.umask is not None else 0o022)
-    for name, limit in (context.limits if context else {}).items():
+    for name, limit in dict(core_dumps.LIMIT_BEFORE, **(context.limits if context else {})).items():
         try:
             resource.setrlimit(getattr(resource, name), limit)
         except (OSError, ValueError):

@@ -34,6 +34,8 @@ class State:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        # The folder, open while the lock is held: who owns the one above may put another one in its place.
+        self._held: t.Optional[int] = None
         self._lock: t.Optional[int] = None
         self._holder: dict = {}
         # The program (C(pid), C(birth)) that a run had started which died: it may still run.
@@ -41,7 +43,7 @@ class State:
 
     @property
     def backups(self) -> backups.Backups:
-        return backups.Backups(self._at(_BACKUPS))
+        return backups.Backups(os.path.join(self.path, _BACKUPS), self._at(_BACKUPS))
 
     # The lock
 
@@ -51,7 +53,7 @@ class State:
         :param timeout_same_run: seconds to wait for a run with the same id: its answer is ours.
         :raises refusal.Refused: another run holds it and does not end in time.
         """
-        files.make_private_folder(self.path)
+        self._held = files.hold_private_folder(self.path)
         self._lock = os.open(self._at(_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         begin = time.monotonic()
         while not _try_lock(self._lock):
@@ -62,7 +64,7 @@ class State:
                 raise refusal.Refused(
                     "locked", "Another run works on this host: %s, process %s, since %s (lock %s)." % (
                         holder.get("by", "unknown"), holder.get("pid", "unknown"), holder.get("since", "unknown"),
-                        self._at(_LOCK)),
+                        os.path.join(self.path, _LOCK)),
                     "Wait for it to end, or raise lock_timeout (now %.0f s)." % timeout)
             time.sleep(0.1)
         self.left_alone = _program_in(self._read(_LOCK) or {})
@@ -92,9 +94,10 @@ class State:
             pass
 
     def unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        for descriptor in (self._lock, self._held):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._lock = self._held = None
 
     # Journal and result
 
@@ -109,7 +112,8 @@ class State:
             entry = None
         if entry is None and os.path.lexists(self._at(_JOURNAL)):
             raise refusal.Refused(
-                "journal-damaged", "The journal of an unfinished replacement cannot be read: %s." % self._at(_JOURNAL),
+                "journal-damaged", "The journal of an unfinished replacement cannot be read: %s." % (
+                    os.path.join(self.path, _JOURNAL)),
                 "Look at the pair in place and at the backups beside the journal, then remove the journal.",
                 subject="current")
         return entry
@@ -119,7 +123,7 @@ class State:
 
     def clear_journal(self) -> None:
         files.remove(self._at(_JOURNAL))
-        files.sync_folder(self.path)
+        files.sync_folder(self._at())
 
     def result_of(self, run_id: str) -> t.Optional[dict]:
         """The answer of the last run, if it had this id."""
@@ -133,11 +137,11 @@ class State:
 
     @property
     def pending_key(self) -> str:
-        return self._at(os.path.join(_PENDING, layout.PRIVATE_KEY_NAME))
+        return os.path.join(self.path, _PENDING, layout.PRIVATE_KEY_NAME)
 
     @property
     def pending_csr(self) -> str:
-        return self._at(os.path.join(_PENDING, layout.CSR_NAME))
+        return os.path.join(self.path, _PENDING, layout.CSR_NAME)
 
     def make_pending(self) -> None:
         """Make the folder of the pending request; the lock is held, so its parent is there."""
@@ -147,14 +151,14 @@ class State:
         """The certificate has come: forget the request and its key, both or neither."""
         shutil.rmtree(self._at(_PENDING + _DONE), ignore_errors=True)
         os.rename(self._at(_PENDING), self._at(_PENDING + _DONE))
-        files.sync_folder(self.path)
+        files.sync_folder(self._at())
         shutil.rmtree(self._at(_PENDING + _DONE))
 
     def is_answered(self, private_key: str) -> bool:
         """Whether the pending key is in place: the run that placed it had no time to forget the request."""
         try:
             pending, placed = [pkcs8.from_file(files.read_regular(path, pairs.SIZE_LIMIT).content)
-                               for path in (self.pending_key, private_key)]
+                               for path in (self.held(self.pending_key), private_key)]
         except (files.Unreadable, ValueError):
             return False
         return pkcs8.same_key(pending, placed)
@@ -162,11 +166,11 @@ class State:
     def pending(self) -> t.Optional[dict]:
         """The pending request as plain data; C(None) where there is none, or no right to look."""
         try:
-            made: t.Optional[float] = os.lstat(self.pending_key).st_mtime
+            made: t.Optional[float] = os.lstat(self.held(self.pending_key)).st_mtime
         except OSError:
             made = None
         try:
-            csr = pairs.csr_in(files.read_regular(self.pending_csr, pairs.SIZE_LIMIT).content)
+            csr = pairs.csr_in(files.read_regular(self.held(self.pending_csr), pairs.SIZE_LIMIT).content)
         except files.Unreadable:
             csr = None
         if made is None and csr is None:
@@ -175,8 +179,13 @@ class State:
 
     # Files
 
-    def _at(self, name: str) -> str:
-        return os.path.join(self.path, name)
+    def held(self, path: str) -> str:
+        """A path in this folder as one that nobody can lead elsewhere, while the lock is held; any other as it is."""
+        beginning = os.path.join(self.path, "")
+        return self._at(path[len(beginning):]) if path.startswith(beginning) else path
+
+    def _at(self, name: str = "") -> str:
+        return os.path.join(self.path, name) if self._held is None else files.through(self._held, name)
 
     def _read(self, name: str) -> t.Optional[dict]:
         try:
@@ -190,7 +199,7 @@ class State:
         files.remove(new)
         files.write_new(new, json.dumps(data, sort_keys=True).encode("utf-8"))
         os.rename(new, self._at(name))
-        files.sync_folder(self.path)
+        files.sync_folder(self._at())
 
 
 def _program_in(holder: dict) -> t.Optional[dict]:

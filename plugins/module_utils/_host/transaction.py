@@ -136,7 +136,7 @@ class _Run:
         return [] if pid is None else [pid]
 
     def _look(self) -> dict:
-        return gather.look(self._places, self._parameters)
+        return gather.look(self._places, self._parameters, self._kept)
 
     def _carry_out(self) -> dict:
         answer = self._answer
@@ -238,12 +238,13 @@ class _Run:
                         sm_main.SmMain(self._places.sm_main, self._places.profile, None).rmi_pid())
 
     def _key_on_host(self, path: str) -> str:
-        if self._is_pending() and not os.path.lexists(path):
+        held = self._kept.held(path)
+        if self._is_pending() and not os.path.lexists(held):
             raise refusal.Refused(
                 "pending-missing", "No request is pending on this host: there is no private key %s." % path,
                 "Request a certificate first, by the playbook sep.sesam.request_csr, which makes key and request.",
                 subject="wanted")
-        return key_source.for_certificate(path, self._parameters["certificate"])
+        return key_source.for_certificate(path, self._parameters["certificate"], held)
 
     def _weigh(self, check: t.Callable[..., None], *arguments: t.Any) -> None:
         """Make a check; what it refuses is only noted where the user has said so."""
@@ -264,12 +265,11 @@ class _Run:
         is_ours = first is not None and first["name"] == lookup.DEFAULT_LOCATION
         with pair_files.Folder(self._places.ssl_folder) as folder:
             old = folder.copies()
-            owner = self._owner(self._default_owner(old))
-            new = self._new_pair(owner) if action in ("replaced", "placed") else {}
+            new = self._new_pair(self._owner(self._default_owner(old))) if action in ("replaced", "placed") else {}
             if first and not new:
                 self._in_service = first["certificate"]
                 if is_ours:
-                    folder.set_permissions(owner)
+                    folder.set_permissions(self._owner)
             if action == "permissions":
                 return
             try:

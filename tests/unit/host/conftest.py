@@ -115,8 +115,13 @@ class Recorded:
 
     @property
     def text(self) -> str:
-        """Arguments, environment and limits of all calls."""
+        """Arguments and environment of all calls."""
         return self.log.read_text() if self.log.exists() else ""
+
+    @property
+    def core_limits(self) -> list[str]:
+        """What each call may leave when it crashes."""
+        return self.log.with_suffix(".limits").read_text().split()
 
     @property
     def calls(self) -> list[str]:
@@ -133,7 +138,8 @@ def openssl_recorded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     folder = tmp_path_factory.mktemp("bin")
     log = folder / "log"
     script(folder / "openssl", f"""
-        {{ echo "call: $*"; tr '\\0' ' ' < /proc/$$/cmdline; echo; env; echo "core: $(ulimit -c)"; }} >> '{log}'
+        {{ echo "call: $*"; tr '\\0' ' ' < /proc/$$/cmdline; echo; env; }} >> '{log}'
+        ulimit -Sc >> '{log}.limits'
         exec {real} "$@\"""")
     monkeypatch.setattr(processes, "USUAL_PATH", f"{folder}:{processes.USUAL_PATH}")
     return Recorded(log)

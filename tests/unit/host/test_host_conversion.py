@@ -168,7 +168,8 @@ def test_mode_and_owner(src: Path, dest: Path) -> None:
     assert not ask(src, dest, mode=0o640)["changed"]
     assert ask(src, dest, owner="root", group="0")["changed"]
     assert (dest.stat().st_uid, dest.stat().st_gid, mode(dest)) == (0, 0, 0o600)
-    assert refused(lambda: ask(src, dest, owner="nobody at all")).id == "owner-unknown"
+    for name in ("nobody at all", "\0", "\udcff", "²", str(2**32 - 1)):
+        assert refused(lambda name=name: ask(src, dest, owner=name)).id == "owner-unknown"  # type: ignore[misc]
 
 
 def test_certificates_beside_the_key(src: Path, dest: Path) -> None:

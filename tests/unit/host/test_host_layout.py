@@ -36,6 +36,11 @@ def test_values_of_a_shell_file(installation: Path) -> None:
     assert find(installation).sm_main == layout.USUAL_SM_MAIN
 
 
+def test_folder_of_programs_that_is_not_absolute_does_not_count(installation: Path) -> None:
+    (installation / "sesam2000.ini").write_text(f"SM_INI={installation}/var/ini/sm.ini\nSM_BIN_SESAM=-bin\n")
+    assert find(installation).sm_main == layout.USUAL_SM_MAIN
+
+
 def test_every_place_can_be_given(installation: Path) -> None:
     (installation / "elsewhere/ini").mkdir(parents=True)
     found = find(installation, sesam_var=f"{installation}/elsewhere", sm_main="/x/sm_main", log_file="/x/log")
@@ -77,6 +82,7 @@ def test_a_fifo_for_sesam2000_ini_does_not_hang(installation: Path) -> None:
 
 @pytest.mark.parametrize(("settings", "first"), [
     ("[PATHES]\ngv_rw_lgc=/logs/\n", "/logs"), ("[PATHES]\ngv_rw_lgc=\n", None), ("[UI]\ngv_rw_lgc=/logs/\n", None),
+    ("[PATHES]\ngv_rw_lgc=-logs\n", None),
     (None, None),
 ])
 def test_folder_of_the_log(installation: Path, settings: str | None, first: str | None) -> None:

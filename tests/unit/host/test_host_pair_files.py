@@ -309,7 +309,7 @@ def test_permissions(tmp_path: Path, old: pki.Pair) -> None:
     (tmp_path / KEY).chmod(0o644)
     (tmp_path / CRT).chmod(0o600)
     with pair_files.Folder(str(tmp_path)) as folder:
-        folder.set_permissions(OWNER)
+        folder.set_permissions(lambda _owner: OWNER)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (CRT, KEY)] == [0o644, 0o600]
 
 

@@ -57,6 +57,7 @@ def test_a_good_place(places: layout.Layout) -> None:
     (lambda path: path.chmod(0o644), "no program"),
     (lambda path: (path.unlink(), path.mkdir()), "no program"),
     (lambda path: path.chmod(0o757), "mode 0757"),
+    (lambda path: (os.chown(path, 0, 12), path.chmod(0o775)), "mode 0775"),
     (lambda path: os.chown(path, 65534, 0), "uid 65534"),
 ])
 def test_an_sm_main_that_cannot_be_used(
