@@ -74,10 +74,7 @@ def _kill_the_controller(run: Run, sshd: Sshd) -> None:
 
 
 def _kill_the_connection(run: Run, sshd: Sshd) -> None:
-    sessions = sshd.sessions()
-    assert sessions
-    for pid in sessions:
-        os.kill(pid, signal.SIGKILL)
+    assert sshd.drop()
     assert run.finish().rc != 0
 
 
