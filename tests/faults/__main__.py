@@ -19,6 +19,7 @@ import typing as t
 from concurrent import futures
 from pathlib import Path
 
+import pytest
 from integration.certificates import Authority
 
 from . import crashes, elsewhere, flows, matrix, table
@@ -132,8 +133,12 @@ def _power(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
 
 
 def _elsewhere(plans: list[elsewhere.Plan], folder: Path) -> list[Row]:
-    with elsewhere.fleet(folder, [next(_numbers) for _host in plans[:elsewhere.HOSTS]]) as fleet:
-        rows = fleet.rows(plans)
+    try:
+        with elsewhere.fleet(folder, [next(_numbers) for _host in plans[:elsewhere.HOSTS]]) as fleet:
+            rows = fleet.rows(plans)
+    except pytest.skip.Exception as missing:
+        print(f"left out, what dies elsewhere: {missing}")
+        return []
     moments = collections.Counter(row.group for row in rows)
     counted = ", ".join(f"{moments[moment]} {moment}" for moment in elsewhere.MOMENTS)
     return _told(rows, f"dies elsewhere: {len(plans)} kills: {counted}")

@@ -123,20 +123,14 @@ class Host:
         return self.controller.folder / "log"
 
     def notes(self) -> list[bytes]:
-        """Result, lock and journal as they are now; what is not there is empty."""
-        found = []
-        for name in ("result", "lock", "journal"):
-            try:
-                found.append((self.site.server.state_folder / name).read_bytes())
-            except FileNotFoundError:
-                found.append(b"")
-        return found
+        """Result, lock and journal as they are now."""
+        return [_content(self.site.server.state_folder / name) for name in ("result", "lock", "journal")]
 
     def is_alone(self) -> bool:
         """Whether nobody works on it any more: no program that was started over SSH, and the lock is free."""
         place = f" {self.site.instance.address} {self.sshd.port}"
         asked = (processes.environment(pid).get("SSH_CONNECTION", "") for pid in processes.all_pids())
-        return not any(connection.endswith(place) for connection in asked) and not self.site.is_locked()
+        return not self.site.is_locked() and not any(connection.endswith(place) for connection in asked)
 
 
 @dataclasses.dataclass
@@ -209,7 +203,8 @@ class Fleet:
         new_result, lock, journal = host.notes()
         is_inside = host.site.is_locked() or journal
         shot.moment = row.group = INSIDE if is_inside else AFTER if new_result != result else BEFORE
-        row.where = f"#{plan.number} at {time.monotonic() - begin:.2f} of {self._seconds[plan.transport]:.2f} s"
+        row.where = (f"#{plan.number} of seed {plan.seed}: {shot.moment}, at {time.monotonic() - begin:.2f} of "
+                     f"{self._seconds[plan.transport]:.2f} s")  # fmt: skip
         shot.was_missed = not _kill(run, host, plan)
         outcome = run.finish()
         row.saw = _ENDS.get(outcome.rc, "killed")
@@ -243,7 +238,7 @@ class Fleet:
         """No key and no passphrase in what the run has printed and logged, and in what the host keeps."""
         folder = Path(shot.host.site.instance.folder)
         texts: dict[str, bytes | str] = {
-            "the output": outcome.output, "the results": outcome.dump, "the log": shot.host.log.read_bytes(),
+            "the output": outcome.output, "the results": outcome.dump, "the log": _content(shot.host.log),
             "result, lock or journal": b"\n".join(notes),
         }  # fmt: skip
         for name, file in disk.read(folder).items():
@@ -252,7 +247,7 @@ class Fleet:
                 texts[name] = file.content or b""
         found = {name: self._secrets.found_in(text) for name, text in texts.items()}
         shot.row.broken += [f"{name}: {what}" for name, what in found.items() if what]
-        shot.host.log.unlink()
+        shot.host.log.unlink(missing_ok=True)
 
     def _watched(self) -> Row:
         """All that was seen of processes and temporary folders in all the time."""
@@ -288,6 +283,14 @@ class Fleet:
             row.broken.append("the lock is held")
         if found := self._secrets.found_in(outcome.output + outcome.dump):
             row.broken.append(f"the output of the next run: {found}")
+
+
+def _content(path: Path) -> bytes:
+    """What is not there is empty."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _kill(run: Run, host: Host, plan: Plan) -> bool:
