@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many hosts at the same time")
     parser.add_argument("--every", type=int, default=1, help="only every so-manyth place")
     parser.add_argument("--flow", help="only flows with this in their name")
-    parser.add_argument("--times", type=int, default=200, help="how often something dies elsewhere (default: %(default)s)")
+    parser.add_argument("--times", type=int, default=200, help="how often something dies elsewhere")
     parser.add_argument("--seed", type=int, default=random.randrange(1000000), help="of the instants at which it dies")
     parser.add_argument("--report", type=Path, default=Path("build/faults.txt"), help="a file for every single row")
     options = parser.parse_args()

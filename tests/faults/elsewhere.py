@@ -81,7 +81,7 @@ def plans(times: int, seed: int) -> list[Plan]:
 
 
 class Host:
-    """A site that is reached over SSH, by a controller and an sshd that are its own: what is killed is nobody else's."""
+    """A site that is reached over SSH, by a controller and an sshd of its own: what is killed is nobody else's."""
 
     def __init__(self, site: Site, daemon: Sshd, controller: Controller, secrets: Secrets) -> None:
         self.site = site
