@@ -34,7 +34,8 @@ BEFORE, INSIDE, AFTER = MOMENTS = ("before the transaction", "inside the transac
 HOSTS = 4
 _PASSPHRASE = "correct-horse-battery-staple"
 _LOUD = ("-vvvvv", "--diff")
-_DELAY = 1.5
+# Of a stop and of a start: long enough to be hit often.
+_DELAY = 2.5
 _START_TIMEOUT = _STOP_TIMEOUT = 20
 _LOGIN = 60.0
 _TRIES = 9
