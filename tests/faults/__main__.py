@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import functools
 import itertools
 import os
+import random
 import sys
 import tempfile
 import time
@@ -17,13 +19,14 @@ import typing as t
 from concurrent import futures
 from pathlib import Path
 
+import pytest
 from integration.certificates import Authority
 
-from . import crashes, flows, matrix, table
+from . import crashes, elsewhere, flows, matrix, table
 from .site import Site
 from .table import Row
 
-PARTS = ("crashes", "power", "matrix", "errors")
+PARTS = ("crashes", "power", "matrix", "errors", "elsewhere")
 _numbers = itertools.count()
 Job = t.Callable[[Path], list[Row]]
 
@@ -35,6 +38,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many hosts at the same time")
     parser.add_argument("--every", type=int, default=1, help="only every so-manyth place")
     parser.add_argument("--flow", help="only flows with this in their name")
+    parser.add_argument("--times", type=int, default=200, help="how often something dies elsewhere")
+    parser.add_argument("--seed", type=int, default=random.randrange(1000000), help="of the instants at which it dies")
     parser.add_argument("--report", type=Path, default=Path("build/faults.txt"), help="a file for every single row")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -63,7 +68,18 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     if "errors" in chosen:
         jobs += [functools.partial(_on_a_site, functools.partial(matrix.failing, code=code, every=options.every))
                  for code in matrix.CODES]  # fmt: skip
+    if "elsewhere" in chosen:
+        jobs += _jobs_elsewhere(options)
     return jobs
+
+
+def _jobs_elsewhere(options: argparse.Namespace) -> t.Iterator[Job]:
+    """As many fleets as jobs at once; each has a share of the kills."""
+    print(f"what dies elsewhere: --seed {options.seed}", flush=True)
+    plans = elsewhere.plans(options.times, options.seed)
+    waves = [plans[n:n + elsewhere.HOSTS] for n in range(0, len(plans), elsewhere.HOSTS)]
+    for job in range(min(options.jobs, len(waves))):
+        yield functools.partial(_elsewhere, [plan for wave in waves[job::options.jobs] for plan in wave])
 
 
 def _as_root() -> t.Sequence[matrix.Fault]:
@@ -114,6 +130,18 @@ def _power(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
         tried = enumerate(cuts.different[::every])
         rows = [*cuts.broken, *(crashes.cut_power(flow, site, cut, boots=number % 2 == 0) for number, cut in tried)]
         return _told(rows, f"power cut: {flow.name}: {cuts.number} states, {len(cuts.different)} of them different")
+
+
+def _elsewhere(plans: list[elsewhere.Plan], folder: Path) -> list[Row]:
+    try:
+        with elsewhere.fleet(folder, [next(_numbers) for _host in plans[:elsewhere.HOSTS]]) as fleet:
+            rows = fleet.rows(plans)
+    except pytest.skip.Exception as missing:
+        print(f"left out, what dies elsewhere: {missing}")
+        return []
+    moments = collections.Counter(row.group for row in rows)
+    counted = ", ".join(f"{moments[moment]} {moment}" for moment in elsewhere.MOMENTS)
+    return _told(rows, f"dies elsewhere: {len(plans)} kills: {counted}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import uuid
 from pathlib import Path
 
 from integration import host_program, servers
-from integration.certificates import Authority, Pair
+from integration.certificates import Authority, Key, Pair
 from workbench import pythons
 
 from . import disk, promises
@@ -44,14 +44,16 @@ class Ran(t.NamedTuple):
 class Site:
     """One host. C(current) is in place and served, C(other) is wanted next."""
 
-    def __init__(self, folder: Path, number: int, authority: Authority) -> None:
+    def __init__(
+        self, folder: Path, number: int, authority: Authority, keys: tuple[Key | None, Key | None] = (None, None)
+    ) -> None:
         self.server = servers.create(folder / f"sesam no {number}", number)
         self.instance = self.server.instance
         self.ini = Path(self.instance.sesam_var) / "ini"
         self.temporary = folder / f"temporary {number}"
         self.temporary.mkdir()
         self._log = folder / f"calls {number}"
-        self.current, self.other = authority.issue("one.example"), authority.issue("two.example")
+        self.current, self.other = authority.issue("one.example", keys[0]), authority.issue("two.example", keys[1])
         self.server.put(self.current)
         self.start()
         # A host at rest: one replacement has been, and its backup is there.

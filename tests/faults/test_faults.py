@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from faults import crashes, disk, flows, matrix, table
+from faults import crashes, disk, elsewhere, flows, matrix, table
 from faults.site import Site
 from faults.table import Row
 from integration import host_program
@@ -85,6 +86,14 @@ def test_faults_of_the_host(site: Site) -> None:
 @pytest.mark.parametrize("code", matrix.CODES)
 def test_call_that_fails(code: int, site: Site) -> None:
     _assert_green(matrix.failing(site, code, every=15))
+
+
+def test_what_dies_elsewhere(tmp_path: Path) -> None:
+    """Twice the controller and once the connection, each at an instant of its own in every run of this test."""
+    with elsewhere.fleet(tmp_path, range(3)) as fleet:
+        rows = fleet.rows(elsewhere.plans(3, random.randrange(1000)))
+    assert len(rows) == 4
+    _assert_green(rows)
 
 
 @pytest.mark.parametrize("kind", [flows.FailedStart, flows.Answered, flows.Elsewhere])

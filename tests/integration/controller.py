@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,6 +16,8 @@ import typing as t
 from pathlib import Path
 
 from workbench import matrix, pythons, venvs
+
+from . import processes
 
 # Of the cell of the matrix; else those of the venv of the tests, and hosts with the Python that made it.
 OWN = Path(os.environ.get(matrix.COMMANDS) or venvs.Venv().bin)
@@ -93,8 +96,11 @@ class Run:
         return Outcome(rc, self._read("output"), self._read("results"), time.monotonic() - self._begin)
 
     def kill(self) -> None:
-        """SIGKILL to every process of the run."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """SIGKILL to every process of the run: its workers are in sessions of their own."""
+        os.kill(self.process.pid, signal.SIGSTOP)  # so that it starts no more of them
+        for pid in (self.process.pid, *processes.descendants(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
     def _read(self, name: str) -> str:

@@ -23,9 +23,13 @@ class Secrets:
     """
 
     def __init__(self, pair: Pair, *words: str) -> None:
+        self._pieces = {word.encode(): "a passphrase or password" for word in words}
+        self.add_key_of(pair)
+
+    def add_key_of(self, pair: Pair) -> None:
+        """The key of a pair, in every form."""
         if not isinstance(pair.key, rsa.RSAPrivateKey):
             raise TypeError("which half of the text is secret is known for RSA alone")
-        self._pieces = {word.encode(): "a passphrase or password" for word in words}
         pems = {"PKCS#8": pair.key_pem(), "PKCS#1": pair.key_pem("TraditionalOpenSSL")}
         for form, pem in pems.items():
             lines = _lines(pem)

@@ -69,6 +69,18 @@ class Sshd:
         """The sshd processes of the connections; what they have started is not among them."""
         return [pid for pid in processes.descendants(self._process.pid) if processes.name(pid).startswith("sshd")]
 
+    def drop(self) -> int:
+        """End the connections, and nothing that runs in them; how many processes of sshd that were."""
+        sessions = self.sessions()
+        for pid in sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(sessions)
+
+    def logins(self) -> int:
+        """How often somebody has logged in."""
+        return (self.folder / "log").read_text(errors="replace").count("Accepted publickey")
+
     def end(self) -> None:
         """End it with its connections, and whatever still runs in them."""
         pids = [self._process.pid, *processes.descendants(self._process.pid)]

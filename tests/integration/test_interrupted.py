@@ -70,14 +70,14 @@ def test_next_run_repairs_what_died_on_the_host(
 
 
 def _kill_the_controller(run: Run, sshd: Sshd) -> None:
+    workers = processes.descendants(run.process.pid)
+    assert workers
     run.kill()
+    wait_until(lambda: not any(map(processes.is_alive, workers)), SECONDS, "its workers are dead too")
 
 
 def _kill_the_connection(run: Run, sshd: Sshd) -> None:
-    sessions = sshd.sessions()
-    assert sessions
-    for pid in sessions:
-        os.kill(pid, signal.SIGKILL)
+    assert sshd.drop()
     assert run.finish().rc != 0
 
 

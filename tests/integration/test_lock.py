@@ -6,13 +6,45 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import json
+import os
+import signal
+import socket
+import time
+import typing as t
+from pathlib import Path
 
-from integration import host_program
+import pytest
+from integration import host_program, processes
 from integration.certificates import Authority, Files, Pair
-from integration.controller import Controller, local
+from integration.controller import Controller, Variables, local
 from integration.processes import wait_until
 from integration.servers import Server
+from integration.sshd import Sshd
+
+SECONDS = 60.0
+TRANSPORTS = pytest.mark.parametrize("transport", ["stdin", "module"])
+
+
+def _over_ssh(server: Server, sshd: Sshd, files: Files, transport: str, **others: t.Any) -> dict[str, Variables]:
+    login = {**local(), **sshd.variables("127.0.1.1", "root")}
+    patient = {"stop_timeout": 120, "start_timeout": 120}
+    return {"one": {**login, **server.variables(files, transport=transport, **patient, **others)}}
+
+
+def _wait_for_stop(server: Server) -> None:
+    """A slow one, for a fault in between."""
+    server.instance.set(stop_delay=2, start_delay=2)
+    wait_until(lambda: not server.listens(), SECONDS, "rmi is being stopped")
+
+
+def _halted(server: Server) -> int:
+    """The process of the first run, halted while it holds the lock and rmi is stopped."""
+    _wait_for_stop(server)
+    (holder,) = processes.holders_of(server.state_folder / "lock")
+    os.kill(holder, signal.SIGSTOP)
+    return holder
 
 
 def test_same_run_sent_twice_is_done_once(server: Server, wanted: Pair) -> None:
@@ -60,3 +92,60 @@ def test_lock_that_is_not_given_up_is_told_with_its_holder(
     for words in ("locked: Another run works on this host: somebody@elsewhere, process 4711", "raise lock_timeout"):
         assert words in run.replace().message
     assert (server.instance.pid(), server.served()) == (pid, old.fingerprint)
+
+
+@TRANSPORTS
+def test_second_run_with_another_certificate_waits_for_the_first(
+    transport: str, authority: Authority, server: Server, controller: Controller, own_sshd: Sshd, files: Files,
+    tmp_path: Path,
+) -> None:
+    second = authority.issue("second.example")
+    other = second.write(tmp_path / "second")
+    runs = [controller.start(_over_ssh(server, own_sshd, files, transport))]
+    holder = _halted(server)
+    runs.append(controller.start(_over_ssh(server, own_sshd, other, transport)))
+    lock = server.state_folder / "lock"
+    wait_until(lambda: len(processes.holders_of(lock)) == 2, SECONDS, "the second run has come to the lock")
+    time.sleep(1)
+    assert len(processes.holders_of(lock)) == 2, "it does not wait"
+    os.kill(holder, signal.SIGCONT)
+    outcomes = [run.finish() for run in runs]
+    assert [outcome.rc for outcome in outcomes] == [0, 0], outcomes[0].output + outcomes[1].output
+    assert [outcome.replace().result["action"] for outcome in outcomes] == ["replaced", "replaced"]
+    assert server.served() == second.fingerprint
+    assert server.starts() == 3
+
+
+@TRANSPORTS
+def test_second_run_tells_who_the_first_is_when_it_waits_no_longer(
+    transport: str, authority: Authority, server: Server, controller: Controller, own_sshd: Sshd, files: Files,
+    wanted: Pair, tmp_path: Path,
+) -> None:
+    """And the first one ends as if nothing had been."""
+    other = authority.issue("second.example").write(tmp_path / "second")
+    first = controller.start(_over_ssh(server, own_sshd, files, transport))
+    holder = _halted(server)
+    second = controller.run(_over_ssh(server, own_sshd, other, transport, lock_timeout=1))
+    os.kill(holder, signal.SIGCONT)
+    assert second.rc == 2
+    by = f"{getpass.getuser()}@{socket.gethostname()}"
+    assert f"locked: Another run works on this host: {by}, process {holder}" in second.replace().message
+    assert first.finish().rc == 0
+    assert server.served() == wanted.fingerprint
+    assert server.starts() == 2
+
+
+@TRANSPORTS
+def test_connection_that_asks_again_gets_the_answer_of_the_first(
+    transport: str, server: Server, controller: Controller, own_sshd: Sshd, files: Files, wanted: Pair
+) -> None:
+    host = _over_ssh(server, own_sshd, files, transport)
+    run = controller.start({"one": {**host["one"], "ansible_ssh_retries": 2}}, "-vvvv")
+    _wait_for_stop(server)
+    assert own_sshd.drop()
+    outcome = run.finish()
+    assert outcome.rc == 0, outcome.output
+    assert "ssh_retry: attempt: 1" in outcome.output
+    assert outcome.replace().result["action"] == "replaced"
+    assert server.served() == wanted.fingerprint
+    assert server.starts() == 2

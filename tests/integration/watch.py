@@ -16,7 +16,6 @@ from pathlib import Path
 from . import processes
 from .secret_text import Secrets
 
-_PAUSE = 0.03
 _SIZE_LIMIT = 1 << 20
 _DEPTH = 4
 
@@ -24,10 +23,13 @@ _DEPTH = 4
 class Watch:
     """Looks again and again until its end; C(found) tells every place where a secret was seen."""
 
-    def __init__(self, secrets: Secrets, folders: t.Iterable[Path], ignore: t.Iterable[Path] = ()) -> None:
+    def __init__(
+        self, secrets: Secrets, folders: t.Iterable[Path], ignore: t.Iterable[Path] = (), pause: float = 0.03
+    ) -> None:
         self.found: set[str] = set()
         self.rounds = 0
         self._secrets = secrets
+        self._pause = pause
         self._folders = [*folders, *map(Path, {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"})]
         self._ignore = {str(path) for path in ignore}
         self._began = time.time() - 1
@@ -45,7 +47,7 @@ class Watch:
         self._look()
 
     def _run(self) -> None:
-        while not self._end.wait(_PAUSE):
+        while not self._end.wait(self._pause):
             self._look()
 
     def _look(self) -> None:

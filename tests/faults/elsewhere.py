@@ -1,0 +1,323 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is not on the host dies at a random instant: the whole ansible-playbook, or the connection.
+
+The host has to finish or to roll back alone, the port to answer, the next run to converge, and no key to be seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import random
+import time
+import typing as t
+from concurrent import futures
+from pathlib import Path
+
+from integration import addresses, processes, sshd
+from integration.certificates import Authority
+from integration.controller import Controller, Outcome, Run, Variables, local
+from integration.processes import wait_until
+from integration.secret_text import Secrets
+from integration.sshd import Sshd
+from integration.watch import Watch
+
+from . import disk, promises
+from .site import Site
+from .table import Row
+
+CONTROLLER, CONNECTION = "controller", "connection"
+BEFORE, INSIDE, AFTER = MOMENTS = ("before the transaction", "inside the transaction", "after the transaction")
+# Hosts side by side, on which one run of the playbook converges.
+HOSTS = 4
+_PASSPHRASE = "correct-horse-battery-staple"
+_LOUD = ("-vvvvv", "--diff")
+# Of a stop and of a start: long enough to be hit often.
+_DELAY = 2.5
+_START_TIMEOUT = _STOP_TIMEOUT = 20
+_LOGIN = 60.0
+_TRIES = 9
+# Every process of the machine is looked at so often.
+_PAUSE = 0.2
+_ENDS = {0: "ended well", 2: "failed", 4: "unreachable"}
+
+
+class Plan(t.NamedTuple):
+    """What dies and where; the instant is drawn from the seed, and again if nothing was there to be killed."""
+
+    number: int
+    seed: int
+    tried: int = 0
+
+    @property
+    def victim(self) -> str:
+        return (CONTROLLER, CONNECTION)[self.number % 2]
+
+    @property
+    def transport(self) -> str:
+        return ("stdin", "module")[self.number // 2 % 2]
+
+    @property
+    def fails(self) -> bool:
+        """Whether the new pair does not start: one of four, by every victim and transport in turn."""
+        return self.number % 4 == self.number // 4 % 4
+
+    @property
+    def fraction(self) -> float:
+        """The instant, as a part of the time that there is."""
+        return random.Random(f"{self.seed} {self.number} {self.tried}").random()
+
+    def again(self) -> Plan:
+        """The next instant that the seed gives."""
+        if self.tried == _TRIES:
+            raise RuntimeError(f"{self} finds nothing to kill")
+        return self._replace(tried=self.tried + 1)
+
+
+def plans(times: int, seed: int) -> list[Plan]:
+    """So many of them: half for the controller, half for the connection."""
+    return [Plan(number, seed) for number in range(times)]
+
+
+class Host:
+    """A site that is reached over SSH, by a controller and an sshd of its own: what is killed is nobody else's."""
+
+    def __init__(self, site: Site, daemon: Sshd, controller: Controller, secrets: Secrets) -> None:
+        self.site = site
+        self.sshd = daemon
+        self.controller = controller
+        self._files = {}
+        for pair in (site.current, site.other):
+            files = pair.write(controller.folder / pair.fingerprint, "TraditionalOpenSSL", _PASSPHRASE)
+            secrets.add_encrypted(files.private_key.read_bytes())
+            self._files[pair.fingerprint] = files
+
+    def begin(self, fails: bool = False) -> None:
+        """Bring it to rest, slow enough to be hit; the next run has to log in."""
+        self.site.rest()
+        self.site.instance.set(stop_delay=_DELAY, start_delay=_DELAY)
+        if fails:
+            self.site.instance.set(start="fails@1")
+        self.sshd.drop()
+
+    def variables(self, transport: str) -> Variables:
+        """What an inventory says of it; the key is encrypted."""
+        server = self.site.server
+        return {
+            **local(),
+            **self.sshd.variables(server.instance.address, "root"),
+            **server.variables(self._files[self.site.other.fingerprint], passphrase=_PASSPHRASE, transport=transport),
+            "sesam_https_start_timeout": _START_TIMEOUT,
+            "sesam_https_stop_timeout": _STOP_TIMEOUT,
+        }
+
+    def start(self, transport: str) -> Run:
+        """A run of its own controller."""
+        log = {"ANSIBLE_LOG_PATH": str(self.log)}
+        return self.controller.start({"one": self.variables(transport)}, *_LOUD, env=log)
+
+    @property
+    def log(self) -> Path:
+        """The log of its controller."""
+        return self.controller.folder / "log"
+
+    def notes(self) -> list[bytes]:
+        """Result, lock and journal as they are now."""
+        return [_content(self.site.server.state_folder / name) for name in ("result", "lock", "journal")]
+
+    def is_alone(self) -> bool:
+        """Whether nobody works on it any more: no program that was started over SSH, and the lock is free."""
+        place = f" {self.site.instance.address} {self.sshd.port}"
+        asked = (processes.environment(pid).get("SSH_CONNECTION", "") for pid in processes.all_pids())
+        return not self.site.is_locked() and not any(connection.endswith(place) for connection in asked)
+
+
+@dataclasses.dataclass
+class _Shot:
+    """One kill, and what was seen of it."""
+
+    plan: Plan
+    host: Host
+    row: Row
+    was_missed: bool = False
+    moment: str = ""
+
+
+class Fleet:
+    """Hosts side by side, the controller that converges them, and a watch for the keys over all of it."""
+
+    def __init__(self, hosts: t.Sequence[Host], controller: Controller, secrets: Secrets, watch: Watch) -> None:
+        self._hosts = hosts
+        self._controller = controller
+        self._secrets = secrets
+        self._watch = watch
+        self._seconds: dict[str, float] = {}
+
+    def rows(self, waiting: t.Sequence[Plan]) -> list[Row]:
+        """Every kill; what found nothing to kill is drawn again."""
+        rows = []
+        with self._watch:
+            self._measure()
+            while waiting:
+                shots = self._wave(waiting[:len(self._hosts)])
+                rows += [shot.row for shot in shots if not shot.was_missed or shot.row.broken]
+                waiting = [*waiting[len(self._hosts):], *(shot.plan.again() for shot in shots if shot.was_missed)]
+        return [*rows, self._watched()]
+
+    def _measure(self) -> None:
+        """How long an undisturbed run takes by each transport, next to as many others as there will be."""
+        chosen = [Plan(2 * number, 0).transport for number in range(len(self._hosts))]
+        for host in self._hosts:
+            host.begin()
+        runs = [host.start(transport) for host, transport in zip(self._hosts, chosen, strict=True)]
+        with futures.ThreadPoolExecutor(len(runs)) as pool:
+            outcomes = list(pool.map(Run.finish, runs))
+        for transport in chosen:
+            taken = [one.seconds for one, its in zip(outcomes, chosen, strict=True) if its == transport]
+            self._seconds[transport] = sum(taken) / len(taken)
+        if any(outcome.rc for outcome in outcomes):
+            raise RuntimeError(f"what is not disturbed fails: {[outcome.output[-3000:] for outcome in outcomes]}")
+
+    def _wave(self, chosen: t.Sequence[Plan]) -> list[_Shot]:
+        """One kill a host, and one run that converges them all."""
+        with futures.ThreadPoolExecutor(len(chosen)) as pool:
+            shots = list(pool.map(self._shoot, chosen, self._hosts))
+        self._converge(shots)
+        return shots
+
+    # The kill
+
+    def _shoot(self, plan: Plan, host: Host) -> _Shot:
+        """Start a run, kill, and look at the host when it is alone."""
+        host.begin(plan.fails)
+        fails = ", the new pair does not start" if plan.fails else ""
+        row = Row(f"{plan.victim} dies, {plan.transport}{fails}", "", before=host.site.served_in_words())
+        shot = _Shot(plan, host, row)
+        result, logins, begin = host.notes()[0], host.sshd.logins(), time.monotonic()
+        run = host.start(plan.transport)
+        if plan.victim == CONNECTION:
+            wait_until(lambda: host.sshd.logins() > logins, _LOGIN, "ansible-playbook logs in")
+        left = max(begin + self._seconds[plan.transport] - time.monotonic(), 0)
+        time.sleep(plan.fraction * left)
+        new_result, lock, journal = host.notes()
+        is_inside = host.site.is_locked() or journal
+        shot.moment = row.group = INSIDE if is_inside else AFTER if new_result != result else BEFORE
+        row.where = (f"#{plan.number} of seed {plan.seed}: {shot.moment}, at {time.monotonic() - begin:.2f} of "
+                     f"{self._seconds[plan.transport]:.2f} s")  # fmt: skip
+        shot.was_missed = not _kill(run, host, plan)
+        outcome = run.finish()
+        row.saw = _ENDS.get(outcome.rc, "killed")
+        self._look(shot)
+        self._search(shot, outcome, [new_result, lock, journal, *host.notes()])
+        return shot
+
+    def _look(self, shot: _Shot) -> None:
+        """Nobody elsewhere is left: what the host does alone."""
+        host, site, row, since = shot.host, shot.host.site, shot.row, time.monotonic()
+        try:
+            wait_until(host.is_alone, _STOP_TIMEOUT + _START_TIMEOUT, "the host has ended what it does")
+        except TimeoutError as late:
+            row.broken.append(str(late))
+        row.during = site.served_in_words()
+        seconds, tree = time.monotonic() - since, site.tree()
+        if row.during not in ("old", "new") or seconds > _START_TIMEOUT:
+            row.broken.append(f"after {seconds:.1f} s the port serves {row.during}")
+        old, wanted = promises.contents(site.current), promises.contents(site.other)
+        row.broken += promises.of_any_moment(tree, old, wanted)
+        if promises.in_place(tree) != {"old": old, "new": wanted}.get(row.during):
+            row.broken.append(f"the port serves {row.during}, and another pair is in place")
+        if promises.JOURNAL in tree:
+            row.broken.append("the host has neither finished nor rolled back")
+        if shot.moment != BEFORE and row.during != ("old" if shot.plan.fails else "new"):
+            row.broken.append(f"killed {shot.moment}, the port serves {row.during}")
+
+    # Secrets
+
+    def _search(self, shot: _Shot, outcome: Outcome, notes: t.Sequence[bytes]) -> None:
+        """No key and no passphrase in what the run has printed and logged, and in what the host keeps."""
+        folder = Path(shot.host.site.instance.folder)
+        texts: dict[str, bytes | str] = {
+            "the output": outcome.output, "the results": outcome.dump, "the log": _content(shot.host.log),
+            "result, lock or journal": b"\n".join(notes),
+        }  # fmt: skip
+        for name, file in disk.read(folder).items():
+            path = folder / name
+            if "backups" not in path.parts and str(path) != shot.host.site.instance.private_key:
+                texts[name] = file.content or b""
+        found = {name: self._secrets.found_in(text) for name, text in texts.items()}
+        shot.row.broken += [f"{name}: {what}" for name, what in found.items() if what]
+        shot.host.log.unlink(missing_ok=True)
+
+    def _watched(self) -> Row:
+        """All that was seen of processes and temporary folders in all the time."""
+        where = f"{self._watch.rounds} looks at every process and the temporary folders"
+        return Row("secrets", where, broken=sorted(self._watch.found), group="processes and temporary folders")
+
+    # The next run
+
+    def _converge(self, shots: t.Sequence[_Shot]) -> None:
+        """The next ordinary run, for all hosts at once."""
+        for shot in shots:
+            shot.host.site.instance.unset()
+        hosts = {f"host{n}": shot.host.variables(shot.plan.transport) for n, shot in enumerate(shots)}
+        outcome = self._controller.run(hosts, *_LOUD)
+        for name, shot in zip(hosts, shots, strict=True):
+            self._judge(shot, outcome, name)
+
+    def _judge(self, shot: _Shot, outcome: Outcome, name: str) -> None:
+        site, row = shot.host.site, shot.row
+        row.after = site.served_in_words()
+        tree, recap = site.tree(), outcome.recap(name)
+        if recap["failures"] or recap["unreachable"]:
+            row.broken.append(f"the next run fails: {[one.message for one in outcome.results if one.host == name]}")
+        replaced = outcome.of("replace", name)
+        if replaced and replaced.result.get("recovered"):
+            row.broken.append(f"the next run had to recover: {replaced.result['recovered']}")
+        row.recovered_by = "the host alone" if shot.moment == INSIDE else "nothing to recover"
+        if row.after != "new":
+            row.broken.append(f"after the next run the port serves {row.after}")
+        old, wanted = promises.contents(site.current), promises.contents(site.other)
+        row.broken += [*promises.of_the_end(tree, wanted), *promises.of_any_moment(tree, old, wanted)]
+        if site.is_locked():
+            row.broken.append("the lock is held")
+        if found := self._secrets.found_in(outcome.output + outcome.dump):
+            row.broken.append(f"the output of the next run: {found}")
+
+
+def _content(path: Path) -> bytes:
+    """What is not there is empty."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _kill(run: Run, host: Host, plan: Plan) -> bool:
+    """Whether there was something to kill."""
+    if plan.victim == CONNECTION:
+        return host.sshd.drop() > 0
+    was_alive = processes.is_alive(run.process.pid)
+    run.kill()
+    return was_alive
+
+
+@contextlib.contextmanager
+def fleet(folder: Path, numbers: t.Sequence[int]) -> t.Iterator[Fleet]:
+    """As many hosts, which are torn down at the end; they all have the same two keys."""
+    place = folder / f"elsewhere {numbers[0]}"
+    authority, keys = Authority(), (Authority().rsa_key(), Authority().rsa_key())
+    secrets = Secrets(authority.issue(key=keys[0]), _PASSPHRASE)
+    secrets.add_key_of(authority.issue(key=keys[1]))
+    with contextlib.ExitStack() as stack:
+        hosts = []
+        for number in numbers:
+            site = Site(folder, number, authority, keys)
+            stack.callback(site.close)
+            daemon = stack.enter_context(sshd.running(addresses.free_port(), [site.instance.address]))
+            hosts.append(Host(site, daemon, Controller(place / f"controller of {number}"), secrets))
+        controller = Controller(place / "controller of all")
+        homes = [*(host.controller.home for host in hosts), controller.home, Path("~root").expanduser() / ".ansible"]
+        watch = Watch(secrets, homes, [folder, *(host.sshd.folder for host in hosts)], _PAUSE)
+        yield Fleet(hosts, controller, secrets, watch)
