@@ -24,7 +24,8 @@ _DEPTH = 4
 class Watch:
     """Looks again and again until its end; C(found) tells every place where a secret was seen."""
 
-    def __init__(self, secrets: Secrets, folders: t.Iterable[Path], ignore: t.Iterable[Path] = ()) -> None:
+    def __init__(self, secrets: Secrets, folders: t.Iterable[Path], ignore: t.Iterable[Path] = (),
+                 pause: float = _PAUSE) -> None:
         self.found: set[str] = set()
         self.rounds = 0
         self._secrets = secrets
@@ -32,6 +33,7 @@ class Watch:
         self._ignore = {str(path) for path in ignore}
         self._began = time.time() - 1
         self._seen: dict[str, tuple[int, int]] = {}
+        self._pause = pause
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -45,7 +47,7 @@ class Watch:
         self._look()
 
     def _run(self) -> None:
-        while not self._end.wait(_PAUSE):
+        while not self._end.wait(self._pause):
             self._look()
 
     def _look(self) -> None:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import errno
+import fcntl
 import os
 import select
 import socket
