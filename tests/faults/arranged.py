@@ -319,11 +319,15 @@ def lock_held(site: Site, mended: contextlib.ExitStack) -> None:
     """Another run is at work."""
     lock = site.server.state_folder / "lock"
     lock.write_text(json.dumps({"id": "other", "by": "somebody@elsewhere", "pid": 4711, "since": "this morning"}))
-    fcntl.flock(mended.enter_context(open(lock, "rb")), fcntl.LOCK_EX)
+    _hold(lock, mended)
 
 
 def folder_held(site: Site, mended: contextlib.ExitStack) -> None:
     """A key is being converted in the ssl folder."""
-    descriptor = os.open(site.instance.ssl_folder, os.O_RDONLY)
+    _hold(Path(site.instance.ssl_folder), mended)
+
+
+def _hold(path: Path, mended: contextlib.ExitStack) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     mended.callback(os.close, descriptor)
     fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -321,8 +321,8 @@ class Conversion(_OfKeys):
 
     def asked(self, site: Site) -> Asked:
         key = site.instance.private_key
-        return "convert", {"src": key, "dest": key, "passphrase": PASSPHRASE, "backup": False, "mode": 0o600, "owner": None,
-                           "group": None, "check_mode": False}  # fmt: skip
+        return "convert", {"src": key, "dest": key, "passphrase": PASSPHRASE, "backup": False, "mode": 0o600,
+                           "owner": None, "group": None, "check_mode": False}  # fmt: skip
 
 
 ALL: tuple[type[Flow], ...] = (

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sep.sesam contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults of the host: disk, files, sm_main, rmi, clock, other people. Each has an outcome and words that say what to do.
+"""Faults of the host: disk, files, sm_main, rmi, clock, other people. Each has an outcome, and words that help.
 
 All of them are here, also those that tests/integration tries through Ansible; but for two runs at once and what dies
 on the controller's side.
@@ -111,8 +111,8 @@ def _asked(fault: Fault, site: Site) -> Answer:
     if not fault.plan:
         return site.ask("replace", parameters)
     ran = site.run("replace", parameters, **fault.plan)
-    return ran.answer or {"refused": {"id": "no-answer", "subject": "place", "level": "error", "message": ran.said[-300:],
-                                      "fix": ""}}  # fmt: skip
+    return ran.answer or {"refused": {"id": "no-answer", "subject": "place", "level": "error", "fix": "",
+                                      "message": ran.said[-300:]}}  # fmt: skip
 
 
 def _recovered_by(answer: Answer) -> str:
