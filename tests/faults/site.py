@@ -27,7 +27,7 @@ from . import disk, promises
 
 _SHIM = Path(__file__).with_name("shim.py")
 _SECONDS = 200.0
-_PAUSE = 0.1
+_PAUSE = 0.25
 _MOST_READ = 1 << 20
 # Of the keys that are encrypted on the host.
 PASSPHRASE = "Passphrase-of-a-key"
