@@ -298,7 +298,7 @@ _ENTRIES = (
            "Run with become: true (--become)."),
     _fixed("directory-not-writable", PLACE, _AT_PLACE,
            "The folder of the pair can be written.",
-           "Make the folder writable: is it mounted read-only?"),
+           "Make the folder writable: is it mounted read-only, or immutable (lsattr)?"),
     Entry("disk-space", PLACE, _ERROR, _AT_PLACE,
           "There is room for the new pair and a backup.",
           "Free at least 1 MiB."),

@@ -21,10 +21,11 @@ _DAY = 86400.0
 # What to look at when a step failed.
 _ADVICE = {
     "stop": "Find out on the host why `{sm_main} stop rmi` does not end rmi, then run this again.",
-    "place": "Mend what the reason names, then run this again.",
+    "place": "Mend what the reason names: is the disk full or read-only, a file immutable (lsattr)? "
+             "Then run this again.",
     "start": "Run `{sm_main} start rmi` on the host and read what it says and {log}, then run this again.",
     "served": "Read {log} on the host. Is there another source (-z and -k, gv_ro_ssl, SESAM_SSL_CERT), is the start "
-              "slower than start_timeout, is the port right? Then run this again.",
+              "slower than start_timeout, is the port right, and no other program's? Then run this again.",
     "log_line": "If the log is elsewhere, set log_file (sesam_https_log_file). If this server does not write the line, "
                 "set log_check (sesam_https_log_check) to warn.",
 }

@@ -26,7 +26,7 @@ from . import crashes, elsewhere, flows, matrix, table
 from .site import Site
 from .table import Row
 
-PARTS = ("crashes", "power", "matrix", "errors", "elsewhere")
+PARTS = ("crashes", "power", "matrix", "disk", "errors", "elsewhere")
 _numbers = itertools.count()
 Job = t.Callable[[Path], list[Row]]
 
@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("--flow", help="only flows with this in their name")
     parser.add_argument("--times", type=int, default=200, help="how often something dies elsewhere")
     parser.add_argument("--seed", type=int, default=random.randrange(1000000), help="of the instants at which it dies")
+    parser.add_argument("--fault", default="", help="of the matrix, only faults with this in their name")
     parser.add_argument("--report", type=Path, default=Path("build/faults.txt"), help="a file for every single row")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -63,8 +64,13 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     if "power" in chosen:
         jobs += [functools.partial(_power, flow, options.every) for flow in picked if flow.has_power_cuts]
     if "matrix" in chosen:
-        jobs.append(functools.partial(_on_a_site, lambda site: [
-            *matrix.left_alone(site), *matrix.rows([*matrix.FAULTS, *_as_root()], site)]))  # fmt: skip
+        faults = [fault for fault in (*matrix.FAULTS, *_as_root(), *matrix.SLOW) if options.fault in fault.name]
+        if not options.fault:
+            jobs.append(functools.partial(_on_a_site, matrix.left_alone))
+        jobs += [functools.partial(_on_a_site, functools.partial(matrix.rows, half))
+                 for half in (faults[::2], faults[1::2]) if half]  # fmt: skip
+    if "disk" in chosen and os.geteuid() == 0:
+        jobs.append(functools.partial(_on_a_site, functools.partial(matrix.full_disks, every=options.every)))
     if "errors" in chosen:
         jobs += [functools.partial(_on_a_site, functools.partial(matrix.failing, code=code, every=options.every))
                  for code in matrix.CODES]  # fmt: skip

@@ -10,14 +10,14 @@ import typing as t
 
 from integration.certificates import Pair
 
-from . import disk, flows, promises
+from . import disk, promises, told
 from .flows import Flow
 from .site import Answer, Site
 from .table import Row
 
 
 class Point(t.NamedTuple):
-    """A place to die: before the call of this number, or after half of it."""
+    """A place to die: before the call of this number, or after half of it. Nowhere, where the number is 0."""
 
     number: int
     is_half: bool
@@ -31,7 +31,7 @@ def points(flow: Flow, site: Site) -> list[Point]:
     ran = site.run(*flow.asked(site))
     _require(ran.answer is not None and not ran.was_killed, f"{flow.name} does not run: {ran.said}")
     flow.end(site, t.cast(Answer, ran.answer))
-    found = []
+    found = [Point(0, False, "nowhere", "nowhere")]
     for call in ran.calls:
         number, what = call["n"], words(site, call)
         found.append(Point(number, False, f"#{number} before {what}", f"before {call['call']}"))
@@ -64,11 +64,13 @@ def kill(flow: Flow, site: Site, point: Point) -> Row:
     ran = site.run(*flow.asked(site), kill=point.number, half=point.is_half)
     tree = site.tree()
     row.during = site.served_in_words()
-    if not ran.was_killed:
+    if not point.number:
+        row.broken += flow.broken_alone(site, tree, ran.answer or {})
+    elif not ran.was_killed:
         row.broken.append(f"it did not die there: exit code {ran.code}, {ran.said[-300:]}")
     row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
     row.broken += flow.broken_now(tree)
-    row.broken += site.broken_in_temporary()
+    row.broken += site.gave_away()
     _next_run(flow, site, row, old, promises.JOURNAL in tree)
     return row
 
@@ -80,13 +82,16 @@ def _next_run(flow: Flow, site: Site, row: Row, old: promises.Contents | None, i
     answer = site.ask(*flow.next(site))
     tree = site.tree()
     row.after = site.served_in_words()
-    row.saw = flows.in_words(answer)
+    row.saw, row.message = told.outcome(answer), told.message(answer)
     row.recovered_by = "the next run" if is_interrupted else "nothing to recover"
     if answer.get("refused") or answer.get("failure"):
         row.broken.append(f"the next run fails: {answer.get('refused') or answer.get('failure')}")
     if bool(answer.get("recovered")) != is_interrupted:
         row.broken.append(f"the journal was {'' if is_interrupted else 'not '}there, and the next run says: recovered="
                           f"{answer.get('recovered')}")  # fmt: skip
+    row.broken += [f"not undone: {finding['message']}" for finding in answer.get("findings", ())
+                   if finding["id"] == "recovery-incomplete"]
+    row.broken += told.broken(answer) + site.gave_away()
     row.broken += promises.of_the_end(tree, wanted, flow.keeps_pending)
     row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
     row.broken += flow.broken_at_the_end(site, tree, answer)

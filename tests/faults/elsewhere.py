@@ -25,14 +25,13 @@ from integration.sshd import Sshd
 from integration.watch import Watch
 
 from . import disk, promises
-from .site import Site
+from .site import PASSPHRASE, Site
 from .table import Row
 
 CONTROLLER, CONNECTION = "controller", "connection"
 BEFORE, INSIDE, AFTER = MOMENTS = ("before the transaction", "inside the transaction", "after the transaction")
 # Hosts side by side, on which one run of the playbook converges.
 HOSTS = 4
-_PASSPHRASE = "correct-horse-battery-staple"
 _LOUD = ("-vvvvv", "--diff")
 # Of a stop and of a start: long enough to be hit often.
 _DELAY = 2.5
@@ -90,7 +89,8 @@ class Host:
         self.controller = controller
         self._files = {}
         for pair in (site.current, site.other):
-            files = pair.write(controller.folder / pair.fingerprint, "TraditionalOpenSSL", _PASSPHRASE)
+            files = pair.write(controller.folder / pair.fingerprint, "TraditionalOpenSSL", PASSPHRASE)
+            secrets.add(pair)
             secrets.add_encrypted(files.private_key.read_bytes())
             self._files[pair.fingerprint] = files
 
@@ -108,7 +108,7 @@ class Host:
         return {
             **local(),
             **self.sshd.variables(server.instance.address, "root"),
-            **server.variables(self._files[self.site.other.fingerprint], passphrase=_PASSPHRASE, transport=transport),
+            **server.variables(self._files[self.site.other.fingerprint], passphrase=PASSPHRASE, transport=transport),
             "sesam_https_start_timeout": _START_TIMEOUT,
             "sesam_https_stop_timeout": _STOP_TIMEOUT,
         }
@@ -305,15 +305,13 @@ def _kill(run: Run, host: Host, plan: Plan) -> bool:
 
 @contextlib.contextmanager
 def fleet(folder: Path, numbers: t.Sequence[int]) -> t.Iterator[Fleet]:
-    """As many hosts, which are torn down at the end; they all have the same two keys."""
-    place = folder / f"elsewhere {numbers[0]}"
-    authority, keys = Authority(), (Authority().rsa_key(), Authority().rsa_key())
-    secrets = Secrets(authority.issue(key=keys[0]), _PASSPHRASE)
-    secrets.add_key_of(authority.issue(key=keys[1]))
+    """As many hosts, which are torn down at the end."""
+    place, authority = folder / f"elsewhere {numbers[0]}", Authority()
+    secrets = Secrets(authority.issue(), PASSPHRASE)
     with contextlib.ExitStack() as stack:
         hosts = []
         for number in numbers:
-            site = Site(folder, number, authority, keys)
+            site = Site(folder, number, authority, is_watched=False)
             stack.callback(site.close)
             daemon = stack.enter_context(sshd.running(addresses.free_port(), [site.instance.address]))
             hosts.append(Host(site, daemon, Controller(place / f"controller of {number}"), secrets))

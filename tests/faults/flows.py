@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from integration.certificates import Pair
 
-from . import disk, promises
+from . import disk, promises, told
 from .promises import Contents
-from .site import Answer, Site, run_id
+from .site import PASSPHRASE, Answer, Site, run_id
 
 Asked = tuple[str, dict[str, t.Any]]
 
@@ -54,6 +54,14 @@ class Flow:
         question, parameters = self.asked(site)
         return question, {**parameters, "keep_backups": 5}
 
+    def broken_alone(self, site: Site, tree: disk.Tree, answer: Answer) -> list[str]:
+        """What is promised of it where it does not die."""
+        return [*self._outcome("", answer), *promises.of_the_end(tree, self.pairs(site)[1], self.keeps_pending)]
+
+    def _outcome(self, expected: str, answer: Answer) -> list[str]:
+        failed = told.outcome(answer) if answer.get("refused") or answer.get("failure") else ""
+        return told.broken(answer) + ([] if failed == expected else [f"it ends otherwise: {told.message(answer)}"])
+
     def broken_now(self, tree: disk.Tree) -> list[str]:
         """Further promises, of any moment."""
         return []
@@ -74,6 +82,13 @@ class FailedStart(Flow):
     def begin(self, site: Site) -> None:
         super().begin(site)
         site.instance.set(start="fails@1")
+
+    def broken_alone(self, site: Site, tree: disk.Tree, answer: Answer) -> list[str]:
+        """The way back is gone to its end."""
+        old, _wanted = self.pairs(site)
+        served = site.served_in_words()
+        return [*self._outcome("failed: start", answer), *promises.of_the_end(tree, old),
+                *([] if served == "old" else [f"after the way back the port serves {served}"])]
 
 
 class FirstPair(Flow):
@@ -145,16 +160,6 @@ class Permissions(Flow):
     def pairs(self, site: Site) -> tuple[Contents | None, Contents | None]:
         pair = promises.contents(site.current)
         return pair, pair
-
-
-def in_words(answer: Answer) -> str:
-    """An answer as a cell of the table."""
-    if answer.get("refused"):
-        return f"refused: {answer['refused']['id']}"
-    if answer.get("failure"):
-        return f"failed: {answer['failure'].get('step')}"
-    words = str(answer.get("action") or ("changed" if answer.get("changed") else "nothing to do"))
-    return f"{words}, after one that was {answer['recovered']}" if answer.get("recovered") else words
 
 
 class _OfKeys(Flow):
@@ -295,7 +300,7 @@ class Elsewhere(_OfKeys):
 
 
 class Conversion(_OfKeys):
-    """The key in service is converted where it is."""
+    """An encrypted key is converted where it is."""
 
     name = "conversion in place"
     # It is the same key, in another form.
@@ -303,7 +308,7 @@ class Conversion(_OfKeys):
 
     def begin(self, site: Site) -> None:
         super().begin(site)
-        key = site.current.key_pem("TraditionalOpenSSL")
+        key = site.current.key_pem("TraditionalOpenSSL", PASSPHRASE)
         place = Path(site.instance.private_key)
         place.write_bytes(key)
         self._before = (site.current.pem, key)
@@ -316,8 +321,8 @@ class Conversion(_OfKeys):
 
     def asked(self, site: Site) -> Asked:
         key = site.instance.private_key
-        return "convert", {"src": key, "dest": key, "passphrase": None, "backup": False, "mode": 0o600, "owner": None,
-                           "group": None, "check_mode": False}  # fmt: skip
+        return "convert", {"src": key, "dest": key, "passphrase": PASSPHRASE, "backup": False, "mode": 0o600,
+                           "owner": None, "group": None, "check_mode": False}  # fmt: skip
 
 
 ALL: tuple[type[Flow], ...] = (

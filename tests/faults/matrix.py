@@ -1,45 +1,76 @@
 # Copyright: (c) 2026, the sep.sesam contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults of the host: disk, files, sm_main, rmi, other people. Each has an outcome and words that say what to do.
+"""Faults of the host: disk, files, sm_main, rmi, clock, other people. Each has an outcome, and words that help.
 
-What tests/integration proves of stop, start, port and log (test_failures.py), of bad pairs (test_refusals.py), of the
-lock (test_lock.py) and of interruptions (test_interrupted.py) is not repeated.
+All of them are here, also those that tests/integration tries through Ansible; but for two runs at once and what dies
+on the controller's side.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-import shlex
 import shutil
-import subprocess
 import time
 import typing as t
-from pathlib import Path
 
-from ansible_collections.sep.sesam.plugins.module_utils._host import processes
 from standin import processes as standin_processes
 
-from . import crashes, flows, promises
+from . import crashes, promises, told
+from .arranged import (
+    Arrange,
+    at_named_log,
+    changed,
+    deaf,
+    folder_held,
+    hanging_program,
+    hard_link,
+    immutable,
+    link,
+    lock_held,
+    log,
+    missing,
+    mounted,
+    moved,
+    named_log,
+    nothing,
+    on_small_disk,
+    open_to_all,
+    other_owner,
+    pid_reused,
+    read_only,
+    room,
+    sm_main,
+    stopped,
+    swapped,
+    switches,
+    taken,
+    taken_meanwhile,
+)
 from .flows import Flow
 from .site import Answer, Site
 from .table import Row
 
-Arrange = t.Callable[[Site, contextlib.ExitStack], None]
-
 
 class Fault(t.NamedTuple):
-    """How it is made, and what comes of it: the id of the refusal, C(failed) and the step, or the action."""
+    """How it is made, and what comes of it: the id of the refusal, C(failed) and the step, or the action.
+
+    C(outcome) is empty where any will do that is told as it is. C(says): a part of the message. C(after): what the port
+    serves, where that is not what the outcome says. C(options): parameters; one that can be called is asked for its
+    value then. C(plan): what the shim does, without which it runs without one.
+    """
 
     name: str
     arrange: Arrange
     outcome: str
     says: str = ""
     options: dict[str, t.Any] = {}  # noqa: RUF012
-    after: str = "old"
+    after: str = ""
+    plan: dict[str, t.Any] = {}  # noqa: RUF012
+    kind: str = "fault of the host"
+    group: str = ""
 
 
 def rows(faults: t.Sequence[Fault], site: Site) -> list[Row]:
@@ -50,248 +81,212 @@ def rows(faults: t.Sequence[Fault], site: Site) -> list[Row]:
 def _row(fault: Fault, site: Site) -> Row:
     site.rest()
     old, wanted = promises.contents(site.current), promises.contents(site.other)
-    row = Row("fault of the host", fault.name, before="old")
+    row = Row(fault.kind, fault.name, before="old", group=fault.group)
     with contextlib.ExitStack() as mended:
         fault.arrange(site, mended)
         row.during = site.served_in_words()
         begin = time.monotonic()
-        answer = site.ask("replace", site.parameters(**{"start_timeout": 6, "stop_timeout": 4, **fault.options}))
+        answer = _asked(fault, site)
         seconds = time.monotonic() - begin
-        row.saw = _outcome(answer)
-        row.after = site.served_in_words()
-        if row.saw != fault.outcome:
-            row.broken.append(f"the outcome is not {fault.outcome}: {words_of(answer)}")
-        if fault.says not in words_of(answer):
-            row.broken.append(f"it does not say {fault.says}: {words_of(answer)}")
-        if row.after != fault.after:
+        row.saw, row.after, row.message = told.outcome(answer), site.served_in_words(), told.message(answer)
+        if row.saw != (fault.outcome or row.saw):
+            row.broken.append(f"the outcome is not {fault.outcome}: {row.message}")
+        if fault.says not in row.message:
+            row.broken.append(f"it does not say {fault.says}: {row.message}")
+        is_done = not answer["refused"] and not answer.get("failure")
+        if row.after != (fault.after or ("new" if is_done else "old")):
             row.broken.append(f"the port serves {row.after}")
-        if seconds > 45:
+        if seconds > max(45, 2 * fault.options.get("start_timeout", 0)):
             row.broken.append(f"it took {seconds:.0f} s")
+        row.broken += told.broken(answer) + site.gave_away()
     row.broken += promises.of_any_moment(site.tree(), old, wanted)
-    row.recovered_by = "nothing to recover" if answer.get("refused") else "the run itself"
+    row.recovered_by = _recovered_by(answer)
     _next_run(site, row, wanted)
     return row
+
+
+def _asked(fault: Fault, site: Site) -> Answer:
+    options = {name: value(site) if callable(value) else value for name, value in fault.options.items()}
+    parameters = site.parameters(**{"start_timeout": 6, "stop_timeout": 4, **options})
+    if not fault.plan:
+        return site.ask("replace", parameters)
+    ran = site.run("replace", parameters, **fault.plan)
+    return ran.answer or {"refused": {"id": "no-answer", "subject": "place", "level": "error", "fix": "",
+                                      "message": ran.said[-300:]}}  # fmt: skip
+
+
+def _recovered_by(answer: Answer) -> str:
+    if not answer.get("failure"):
+        return "nothing to recover"
+    return "the next run" if answer["failure"]["way_back"] else "the run itself"
 
 
 def _next_run(site: Site, row: Row, wanted: promises.Contents) -> None:
     site.instance.unset()
     answer = site.ask("replace", site.parameters(start_stopped=True))
     if answer["refused"] or answer["failure"]:
-        row.broken.append(f"the next run fails: {words_of(answer)}")
-    row.broken += promises.of_the_end(site.tree(), wanted)
+        row.broken.append(f"the next run fails: {told.message(answer)}")
+    row.broken += promises.of_the_end(site.tree(), wanted) + site.gave_away()
     if site.served_in_words() != "new":
         row.broken.append(f"after the next run the port serves {site.served_in_words()}")
 
 
-def _outcome(answer: Answer) -> str:
-    if answer["refused"]:
-        return f"refused: {answer['refused']['id']}"
-    if answer["failure"]:
-        return f"failed: {answer['failure']['step']}{', NO WAY BACK' if answer['failure']['way_back'] else ''}"
-    return str(answer["action"])
+def _ends_now(site: Site) -> float:
+    return time.time() + 600
 
 
-def words_of(answer: Answer) -> str:
-    found = [json.dumps(answer[name]) for name in ("refused", "failure") if answer.get(name)]
-    return " ".join([*found, json.dumps(answer.get("findings", []))])
-
-
-# Files and folders
-
-def _link(name: str, target: str) -> Arrange:
-    """A symbolic link in the place of something, which is kept aside."""
-
-    def arrange(site: Site, mended: contextlib.ExitStack) -> None:
-        place = site.ini / name
-        kept = site.ini.parent / "kept"
-        place.rename(kept)
-        place.symlink_to(target.format(kept=kept, place=place))
-
-        def mend() -> None:
-            place.unlink()
-            kept.rename(place)
-
-        mended.callback(mend)
-
-    return arrange
-
-
-def _hard_link(site: Site, mended: contextlib.ExitStack) -> None:
-    other = site.ini.parent / "other name"
-    os.link(site.instance.private_key, other)
-    mended.callback(other.unlink)
-
-
-def _missing(site: Site, mended: contextlib.ExitStack) -> None:
-    shutil.rmtree(site.instance.ssl_folder)
-    # Nobody takes away what rmi has in its memory: it goes on with the old pair, which is nowhere else now.
-    (site.server.state_folder / "backups").mkdir(exist_ok=True)
-    kept = site.server.state_folder / "backups" / "kept by hand"
-    kept.mkdir(mode=0o700)
-    for name, content in zip(("sesam.https.crt", "sesam.https.key"), promises.contents(site.current), strict=True):
-        (kept / name).touch(mode=0o600)
-        (kept / name).write_bytes(content)
-
-
-def _other_owner(site: Site, mended: contextlib.ExitStack) -> None:
-    os.chown(site.instance.private_key, 65534, 65534)
-
-
-def _immutable(site: Site, mended: contextlib.ExitStack) -> None:
-    path = site.instance.certificate
-    subprocess.run(["chattr", "+i", path], check=True)
-    mended.callback(subprocess.run, ["chattr", "-i", path], check=True)
-
-
-def _mounted(folder: t.Callable[[Site], Path], *options: str, fill: bool = False) -> Arrange:
-    """A small file system of its own in the place of a folder, with the same contents."""
-
-    def arrange(site: Site, mended: contextlib.ExitStack) -> None:
-        place = folder(site)
-        place.mkdir(mode=0o700, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", place], check=True)
-        mended.callback(subprocess.run, ["umount", "-l", place], check=True)
-        if fill:
-            with contextlib.suppress(OSError), open(place / "filler", "wb", buffering=0) as filler:
-                while True:
-                    filler.write(b"x" * 1024)
-        for option in options:
-            subprocess.run(["mount", "-o", f"remount,{option}", place], check=True)
-
-    return arrange
-
-
-def _read_only(site: Site, mended: contextlib.ExitStack) -> None:
-    subprocess.run(["mount", "--bind", site.ini, site.ini], check=True)
-    mended.callback(subprocess.run, ["umount", "-l", site.ini], check=True)
-    subprocess.run(["mount", "-o", "remount,ro,bind", site.ini], check=True)
-
-
-# sm_main and rmi
-
-def _switches(**values: object) -> Arrange:
-    return lambda site, mended: site.instance.set(**values)
-
-
-def _sm_main(text: str, mode: int = 0o755) -> Arrange:
-    """Another program in its place; {real} in the text is the one that was there."""
-
-    def arrange(site: Site, mended: contextlib.ExitStack) -> None:
-        place = Path(site.instance.sm_main)
-        kept = place.with_name("sm_main.kept")
-        place.rename(kept)
-        names = {"real": kept, "certificate": site.instance.certificate, "pid": site.temporary / "pid"}
-        if text:
-            place.write_text("#!/bin/sh\n" + text.format(**{n: shlex.quote(str(v)) for n, v in names.items()}) + "\n")
-            place.chmod(mode)
-
-        def mend() -> None:
-            place.unlink(missing_ok=True)
-            kept.rename(place)
-
-        mended.callback(mend)
-
-    return arrange
-
-
-def _swapped(site: Site, mended: contextlib.ExitStack) -> None:
-    """Somebody puts a certificate of his own in place between stop and start; only once."""
-    other = site.temporary / "somebody.crt"
-    other.write_bytes(site.current.pem)
-    mended.callback(other.unlink, missing_ok=True)
-    _sm_main(f'[ "$1" = start ] && mv {shlex.quote(str(other))} {{certificate}} 2>/dev/null\nexec {{real}} "$@"')(
-        site, mended)  # fmt: skip
-
-
-def _stopped(site: Site, mended: contextlib.ExitStack) -> None:
-    site.instance.stop()
-
-
-def _log(change: t.Callable[[Path], object]) -> Arrange:
-    return lambda site, mended: change(Path(site.instance.log_file)) and None
-
-
-# Who else is there
-
-def _noted(site: Site, words: t.Callable[[int], dict[str, t.Any]], mended: contextlib.ExitStack) -> int:
-    """A program that a run which died is said to have left; a stranger, whom nobody may end."""
-    stranger = subprocess.Popen(["sleep", "300"], start_new_session=True)
-    mended.callback(stranger.wait)
-    mended.callback(stranger.kill)
-    lock = site.server.state_folder / "lock"
-    lock.write_text(json.dumps({"id": "dead", "by": "somebody", "pid": 4711, "program": words(stranger.pid)}))
-    return stranger.pid
-
-
-def _pid_reused(site: Site, mended: contextlib.ExitStack) -> None:
-    pid = _noted(site, lambda pid: {"pid": pid, "birth": "another boot 1"}, mended)
-
-    def check() -> None:
-        if processes.birth(pid) is None:
-            raise RuntimeError("a stranger was ended who has the PID of a program that is gone")
-
-    mended.callback(check)
-
-
-def _left_alone(site: Site, mended: contextlib.ExitStack) -> None:
-    pid = _noted(site, lambda pid: {"pid": pid, "birth": processes.birth(pid)}, mended)
-
-    def check() -> None:
-        if processes.birth(pid) is not None:
-            raise RuntimeError("a program that hangs was not ended")
-
-    mended.callback(check)
+def _begins_now(site: Site) -> float:
+    return time.time() - 600
 
 
 LINK = "refused: destination-is-link"
 UNUSABLE = "refused: sm-main-unusable"
+HANGS_AT_STOP = '[ "$1" = stop ] && {{ sleep 300 & sleep 300; }}\nexec {real} "$@"'
 FAULTS = (
-    Fault("the ssl folder is a link to elsewhere", _link("ssl", "{kept}"), LINK, "a symbolic link"),
-    Fault("the ssl folder is a dangling link", _link("ssl", "/nowhere"), LINK, "a symbolic link"),
-    Fault("the ssl folder is a link to itself", _link("ssl", "{place}"), LINK, "a symbolic link"),
-    Fault("the certificate is a link", _link("ssl/sesam.https.crt", "{kept}"), LINK, "a symbolic link"),
-    Fault("the key is a link", _link("ssl/sesam.https.key", "{kept}"), LINK, "a symbolic link"),
-    Fault("the key is a link to itself", _link("ssl/sesam.https.key", "{place}"), LINK, "a symbolic link"),
-    Fault("the key is a dangling link", _link("ssl/sesam.https.key", "/nowhere"), LINK, "a symbolic link"),
-    Fault("the key has another name (hard link)", _hard_link, LINK, "hard links"),
-    Fault("the state folder is a link", _link(".sep-sesam", "{kept}"), "refused: state-folder-unsafe", "symbolic link"),
-    Fault("the ssl folder is missing", _missing, "replaced", after="new"),
-    Fault("the key belongs to another user", _other_owner, "replaced", after="new"),
-    Fault("sm_main is missing", _sm_main(""), UNUSABLE, "Set the option sm_main"),
-    Fault("sm_main is not executable", _sm_main("exit 0", 0o644), UNUSABLE, "Set the option sm_main"),
-    Fault("sm_main may be written by all", _sm_main("exit 0", 0o757), UNUSABLE, "Give it to root"),
-    Fault("sm_main exits 1, whatever it is asked", _sm_main("exit 1"), "failed: stop", "exit code 1"),
-    Fault("sm_main prints garbage", _sm_main("head -c 300000 /dev/urandom; exec {real} \"$@\""), "replaced",
-          after="new"),
-    Fault("sm_main hangs at stop, with a child", _sm_main(
-        '[ "$1" = stop ] && {{ sleep 300 & sleep 300; }}\nexec {real} "$@"'), "failed: stop", "did not end within"),
-    Fault("rmi keeps the output and session of sm_main", _switches(stdout="inherited", session="shared"), "replaced",
-          after="new"),
-    Fault("rmi was stopped before", _stopped, "placed", after="nothing"),
-    Fault("rmi starts slowly", _switches(start_delay=4, start_waits="no"), "replaced", after="new"),
-    Fault("rmi starts more slowly than is waited for", _switches(start_delay="9@1", start_waits="no"),
-          "failed: served", options={"start_timeout": 4}),
-    Fault("the log is missing", _log(lambda path: path.unlink()), "replaced", after="new"),
-    Fault("the log is rotated at the start", _switches(log_at_start="rotated"), "replaced", after="new"),
-    Fault("the log is rotated after the start", _switches(log_at_start="rotated_after"), "replaced", after="new"),
-    Fault("the log is truncated at the start", _switches(log_at_start="truncated"), "replaced", after="new"),
-    Fault("the log has a gigabyte", _log(lambda path: os.truncate(path, 1 << 30)), "replaced", after="new"),
-    Fault("somebody swaps the certificate during the run", _swapped, "failed: served"),
-    Fault("the clock is an hour behind", lambda site, mended: None, "refused: not-yet-valid", "correct the clock",
-          {"not_before": time.time() + 3600}),
+    # Files and folders
+    Fault("the ssl folder is a link to elsewhere", link("ssl", "{kept}"), LINK, "a symbolic link"),
+    Fault("the ssl folder is a dangling link", link("ssl", "/nowhere"), LINK, "a symbolic link"),
+    Fault("the ssl folder is a link to itself", link("ssl", "{place}"), LINK, "a symbolic link"),
+    Fault("the certificate is a link", link("ssl/sesam.https.crt", "{kept}"), LINK, "a symbolic link"),
+    Fault("the certificate is a dangling link", link("ssl/sesam.https.crt", "/nowhere"), LINK, "a symbolic link"),
+    Fault("the certificate is a link to itself", link("ssl/sesam.https.crt", "{place}"), LINK, "a symbolic link"),
+    Fault("the key is a link", link("ssl/sesam.https.key", "{kept}"), LINK, "a symbolic link"),
+    Fault("the key is a dangling link", link("ssl/sesam.https.key", "/nowhere"), LINK, "a symbolic link"),
+    Fault("the key is a link to itself", link("ssl/sesam.https.key", "{place}"), LINK, "a symbolic link"),
+    Fault("the key has another name (hard link)", hard_link, LINK, "hard links"),
+    Fault("the state folder is a link", link(".sep-sesam", "{kept}"), "refused: state-folder-unsafe", "symbolic link"),
+    Fault("the state folder is a dangling link", link(".sep-sesam", "/nowhere"), "refused: state-folder-unsafe"),
+    Fault("the state folder is open to others", changed(".sep-sesam", 0o755), "refused: state-folder-unsafe", "0755"),
+    Fault("the ini folder is a link to elsewhere", link("", "{kept}"), "replaced"),
+    Fault("the ini folder is missing", moved(""), "refused: sesam-not-found", "there is no folder"),
+    Fault("the ssl folder is missing", missing, "replaced"),
+    Fault("the state folder is missing", lambda site, mended: shutil.rmtree(
+        site.server.state_folder), "replaced"),
+    # The clock
+    Fault("the clock is an hour behind", nothing, "replaced", plan={"clock": -3600}),
+    Fault("the clock is an hour ahead", nothing, "replaced", plan={"clock": 3600}),
+    Fault("the clock is an hour behind, and the certificate begins now", nothing, "refused: not-yet-valid",
+          "correct the clock", {"not_before": _begins_now}, plan={"clock": -3600}),
+    Fault("the clock is an hour ahead, and the certificate ends soon", nothing, "refused: expired",
+          "correct the clock", {"not_after": _ends_now}, plan={"clock": 3600}),
+    Fault("the clock goes back an hour while rmi is stopped", nothing, "replaced",
+          plan={"clock": -3600, "jumps": True}),
+    Fault("the clock goes on an hour while rmi is stopped", nothing, "replaced", plan={"clock": 3600, "jumps": True}),
+    # Python
+    Fault("the Python of the host has no ssl", nothing, "refused: python-without-ssl", "ansible_python_interpreter",
+          plan={"lacks": "ssl"}),
+    # sm_main
+    Fault("sm_main is missing", sm_main(""), UNUSABLE, "Set the option sm_main"),
+    Fault("sm_main is not executable", sm_main("exit 0", 0o644), UNUSABLE, "Set the option sm_main"),
+    Fault("sm_main may be written by all", sm_main("exit 0", 0o757), UNUSABLE, "Give it to root"),
+    Fault("sm_main exits 1, whatever it is asked", sm_main("exit 1"), "failed: stop", "exit code 1"),
+    Fault("sm_main exits 1 at the stop", switches(stop="fails@1"), "failed: stop", "exit code 1"),
+    Fault("sm_main exits 1 at the start", switches(start="fails@1"), "failed: start", "exit code 1"),
+    Fault("sm_main stops nothing and claims success", switches(stop="ignored@1"), "failed: stop", "rmi still runs"),
+    Fault("sm_main starts nothing and claims success", switches(start="lies@1"), "failed: served", "nobody listens"),
+    Fault("sm_main prints garbage", sm_main('head -c 300000 /dev/urandom; exec {real} "$@"'), "replaced"),
+    Fault("sm_main prints garbage and exits 1", sm_main("head -c 300000 /dev/urandom; exit 1"), "failed: stop"),
+    Fault("sm_main hangs at the stop", switches(stop="hangs@1"), "failed: stop", "did not end within"),
+    Fault("sm_main hangs at the stop, with a child", sm_main(HANGS_AT_STOP), "failed: stop", "did not end within"),
+    Fault("sm_main hangs after the stop", switches(stop="hangs_after@1"), "replaced"),
+    Fault("sm_main hangs at the start", switches(start="hangs@1"), "failed: served", "did not end within"),
+    Fault("sm_main hangs after the start", switches(start="hangs_after@1"), "replaced"),
+    # rmi
+    Fault("rmi keeps the output and session of sm_main", switches(stdout="inherited", session="shared"), "replaced"),
+    Fault("rmi keeps both of an sm_main that hangs", switches(
+        stdout="inherited", session="shared", start="hangs_after@1"), "replaced"),
+    Fault("rmi was stopped before", stopped, "placed", after="nothing"),
+    Fault("rmi dies at its start", switches(dies_after="0@1"), "failed: start"),
+    Fault("rmi dies after its start", switches(dies_after="1@1", start_delay="2@1", start_waits="no@1"),
+          "failed: served"),
+    Fault("rmi starts slowly", switches(start_delay=4, start_waits="no"), "replaced"),
+    Fault("rmi starts more slowly than is waited for", switches(start_delay="9@1", start_waits="no"),
+          "failed: served", "start_timeout", options={"start_timeout": 4}),
+    # The port
+    Fault("rmi runs and does not listen", deaf, "replaced"),
+    Fault("rmi does not listen after the start", switches(listener="closed@1"), "failed: served", "nobody listens"),
+    Fault("rmi does not answer after the start", switches(listener="silent@1"), "failed: served", "does not answer"),
+    Fault("rmi speaks without TLS after the start", switches(listener="plain_http@1"), "failed: served", "without TLS"),
+    Fault("rmi serves another certificate", switches(serves="other@1"), "failed: served", "SHA-256 fingerprint"),
+    Fault("rmi is stopped, and another program has its port", taken, "placed", after="nothing"),
+    Fault("rmi is to be started, and another program has its port", taken, "refused: foreign-listener",
+          "end the other program", {"start_stopped": True}, after="nothing"),
+    Fault("another program takes the port while rmi is stopped", taken_meanwhile, "failed: served, NO WAY BACK",
+          "listens on port", after="nothing"),
+    # The log
+    Fault("the log is missing", log(lambda path: path.unlink()), "replaced"),
+    Fault("the log is rotated at the start", switches(log_at_start="rotated"), "replaced"),
+    Fault("the log is rotated after the start", switches(log_at_start="rotated_after"), "replaced"),
+    Fault("the log is truncated at the start", switches(log_at_start="truncated"), "replaced"),
+    Fault("the log has a gigabyte", log(lambda path: os.truncate(path, 1 << 30)), "replaced"),
+    Fault("the log has no line of this start", switches(log_line="never@1"), "failed: log_line", "log_check"),
+    Fault("the log that is named is a folder", at_named_log(os.mkdir, os.rmdir), "failed: log_line",
+          "it is a directory", {"log_file": named_log}),
+    Fault("the log that is named is a FIFO", at_named_log(os.mkfifo), "failed: log_line", "it is a FIFO",
+          {"log_file": named_log}),
+    Fault("the log that is named is a dangling link", at_named_log(lambda path: os.symlink("/nowhere", path)),
+          "failed: log_line", "it does not exist", {"log_file": named_log}),
+    Fault("the log that is named is a folder, and a warning will do", at_named_log(os.mkdir, os.rmdir), "replaced",
+          "log-line-missing", {"log_file": named_log, "log_check": "warn"}),
+    # Who else is there
+    Fault("somebody swaps the certificate during the run", swapped, "failed: served"),
+    Fault("another run has the lock", lock_held, "refused: locked", "somebody@elsewhere", {"lock_timeout": 1}),
+    Fault("a key is being converted in the ssl folder", folder_held, "refused: locked", "Another run works in",
+          {"lock_timeout": 1}),
     Fault("a lock of a process that is gone", lambda site, mended: (
-        site.server.state_folder / "lock").write_text('{"id": "dead", "pid": 4711}') and None, "replaced", after="new"),
-    Fault("the PID of a program that is gone has a stranger", _pid_reused, "replaced", after="new"),
-    Fault("a program of a run that died hangs", _left_alone, "replaced", after="new"),
+        site.server.state_folder / "lock").write_text('{"id": "dead", "pid": 4711}') and None, "replaced"),
+    Fault("the PID of a program that is gone has a stranger", pid_reused, "replaced"),
+    Fault("a program of a run that died hangs", hanging_program, "replaced"),
 )  # fmt: skip
 AS_ROOT = (
-    Fault("the file system is read-only", _read_only, "refused: directory-not-writable", "mounted read-only"),
-    Fault("the folder for backups is full", _mounted(lambda site: site.server.state_folder / "backups", fill=True),
-          "refused: host-error", "No space left"),
-    Fault("the folder for backups is read-only", _mounted(lambda site: site.server.state_folder / "backups", "ro"),
-          "refused: host-error", "Read-only file system"),
-    Fault("the certificate is immutable", _immutable, "failed: place", "Operation not permitted"),
+    Fault("the key belongs to another user", other_owner, "replaced"),
+    Fault("the ini folder belongs to another user", changed("", 0o700, 65534), "replaced"),
+    Fault("the state folder belongs to another user", changed(".sep-sesam", 0o700, 65534),
+          "refused: state-folder-unsafe", "uid 65534"),
+    Fault("the run has no rights", open_to_all, "refused: not-root", "become", plan={"uid": 65534}),
+    Fault("the file system is read-only", read_only, "refused: directory-not-writable", "mounted read-only"),
+    Fault("the folder for backups is full", mounted(lambda site: site.server.state_folder / "backups", fill=True),
+          "refused: host-error", "No space left on device: "),
+    Fault("the folder for backups is read-only", mounted(lambda site: site.server.state_folder / "backups", "ro"),
+          "refused: host-error", "Read-only file system: "),
+    Fault("the certificate is immutable", immutable("ssl/sesam.https.crt"), "failed: place", "lsattr"),
+    Fault("the key is immutable", immutable("ssl/sesam.https.key"), "failed: place", "lsattr"),
+    Fault("the ssl folder is immutable", immutable("ssl"), "refused: directory-not-writable", "lsattr"),
+    Fault("the state folder is immutable", immutable(".sep-sesam"), "refused: host-error", "lsattr"),
 )  # fmt: skip
+# For the long form alone.
+SLOW = (Fault("rmi takes 60 s to start", switches(start_delay=60, start_waits="no"), "replaced",
+              options={"start_timeout": 90}),)  # fmt: skip
+
+
+# A disk with a little room
+
+_MOST_FREE = 60
+
+
+def full_disks(site: Site, every: int = 1) -> list[Row]:
+    """The ini folder on a small disk that has a little more room each time, until the replacement goes through."""
+    with on_small_disk(site):
+        found = rows([Fault(f"{free} blocks are free", room(pages=free), "refused: disk-space", "Free at least 1 MiB",
+                            kind="small disk") for free in (0, 255)], site)  # fmt: skip
+        return [*found, *_until_it_fits(site, "blocks", every, lambda free: room(pages=free)),
+                *_until_it_fits(site, "inodes", every, lambda free: room(inodes=free))]
+
+
+def _until_it_fits(site: Site, what: str, every: int, with_free: t.Callable[[int], Arrange]) -> list[Row]:
+    """Where the first check was told to let it pass, so that the disk is full at each write in its turn."""
+    found: list[Row] = []
+    for free in range(0, _MOST_FREE, every):
+        fault = Fault(f"{free} {what} are free, and that check is off", with_free(free), "", kind="small disk",
+                      options={"levels": {"disk-space": "warning"}})  # fmt: skip
+        found.append(_row(fault, site))
+        if found[-1].saw not in ("replaced", "refused: host-error"):
+            found[-1].broken.append("it is neither refused before anything is touched nor done")
+        if found[-1].saw == "replaced":
+            break
+    if len(found) < 2 or found[-1].saw != "replaced":
+        found[-1].broken.append(f"with {len(found)} {what} it does not go through, or does with none")
+    return found
 
 
 # Every call fails once
@@ -301,31 +296,10 @@ def failing(site: Site, code: int, every: int = 1) -> list[Row]:
     flow = Flow()
     flow.begin(site)
     calls = site.run(*flow.asked(site)).calls
-    return [_failing_at(site, call, code) for call in calls[::every] if call["call"] not in ("start", "kill")]
-
-
-def _failing_at(site: Site, call: dict[str, t.Any], code: int) -> Row:
-    site.rest()
-    old, wanted = promises.contents(site.current), promises.contents(site.other)
-    row = Row(f"{os.strerror(code)}: replacement", crashes.words(site, call), before="old",
-              group=f"{call['call']} fails")  # fmt: skip
-    ran = site.run("replace", site.parameters(), fail=call["n"], errno=code)
-    row.during = "old" if ran.answer else "unknown"
-    row.after = site.served_in_words()
-    row.recovered_by = "the run itself"
-    if ran.answer is None:
-        row.broken.append(f"no answer: {ran.said[-300:]}")
-    else:
-        row.saw = flows.in_words(ran.answer)
-        if (ran.answer["refused"] or {}).get("id") == "host-bug":
-            row.broken.append(words_of(ran.answer))
-        # What is told as done is done, and what is told as not done is not.
-        is_done = not ran.answer["refused"] and not ran.answer.get("failure")
-        if row.after != ("new" if is_done else "old"):
-            row.broken.append(f"the port serves {row.after}: {words_of(ran.answer)}")
-    row.broken += promises.of_any_moment(site.tree(), old, wanted)
-    _next_run(site, row, wanted)
-    return row
+    return rows([
+        Fault(crashes.words(site, call), nothing, "", plan={"fail": call["n"], "errno": code},
+              kind=f"{os.strerror(code)}: replacement", group=f"{call['call']} fails")
+        for call in calls[::every] if call["call"] not in ("start", "kill")], site)  # fmt: skip
 
 
 CODES = (errno.ENOSPC, errno.EIO)
@@ -351,9 +325,9 @@ def left_alone(site: Site) -> list[Row]:
             row.broken.append("it did not die there")
         row.during = site.served_in_words()
         answer = site.ask("replace", site.parameters(start_timeout=6, stop_timeout=6))
-        row.saw, row.after, row.recovered_by = flows.in_words(answer), site.served_in_words(), "the next run"
+        row.saw, row.after, row.recovered_by = told.outcome(answer), site.served_in_words(), "the next run"
         if answer["refused"] or answer["failure"] or not answer["recovered"]:
-            row.broken.append(f"the next run: {words_of(answer)}, recovered={answer.get('recovered')}")
+            row.broken.append(f"the next run: {told.message(answer)}, recovered={answer.get('recovered')}")
         if verb == "start rmi" and number == 1 and answer["recovered"] != "finished":
             row.broken.append("the program that was left alone was not waited for")
         if (running := standin_processes.all_of(site.instance.home)) != [site.instance.pid()]:
@@ -362,6 +336,8 @@ def left_alone(site: Site) -> list[Row]:
             row.broken.append(f"the two were in each other's way: {answer['steps']}")
         if row.after != "new":
             row.broken.append(f"the port serves {row.after}")
+        row.message = told.message(answer)
         row.broken += promises.of_the_end(site.tree(), wanted) + promises.of_any_moment(site.tree(), old, wanted)
+        row.broken += told.broken(answer) + site.gave_away()
         found.append(row)
     return found

@@ -20,6 +20,9 @@ _FOR_KEYS = ("ssl/", f"{STATE}/pending/", f"{STATE}/pending.done/", f"{STATE}/ba
              "elsewhere/")
 _IN_STATE = {"lock", "result", "backups"}
 
+# In every form of PEM, also of a key that nobody here knows.
+BEGINS_KEY = b"PRIVATE KEY-----"
+
 Contents = tuple[bytes, bytes]
 
 
@@ -68,7 +71,7 @@ def backups(tree: disk.Tree) -> list[tuple[bytes | None, bytes | None]]:
 
 def open_keys(tree: disk.Tree, pairs: t.Iterable[Contents | None] = ()) -> t.Iterator[str]:
     """Key text where it has no place, or where others can read it."""
-    pieces = [b"PRIVATE KEY-----"]
+    pieces = [BEGINS_KEY]
     pieces += [line for pair in pairs if pair for line in pair[1].splitlines()[1:3]]
     for name, file in tree.items():
         if file.content is None:

@@ -8,8 +8,9 @@
 C(PLAN) is JSON: C(log), a file that gets one line of JSON for each call; C(kill), the number of the call (from 1), 0
 for none; C(half), true to die after half of what that call writes, or right after the start of a
 program, which goes on; C(fail), the number of a call that fails, with
-C(errno). A process that dies here dies by SIGKILL, between two system calls: before the one with that number, and
-therefore after the one before it.
+C(errno); C(uid), a user without rights who runs it; C(lacks), a module that this Python has not; C(clock), seconds by
+which the clock is off, and C(jumps), true where it is so from the stop of rmi on alone. A process that dies here dies
+by SIGKILL, between two system calls: before the one with that number, and therefore after the one before it.
 
 The functions of the standard library are replaced before the host code runs. Not counted: what goes into pipes,
 sockets and files without a name, which end with the process, and what fails because there is nothing to remove. That
@@ -19,6 +20,7 @@ nothing else is missed, strace says (test_faults.py).
 from __future__ import annotations
 
 import base64
+import codecs
 import errno
 import json
 import os
@@ -27,6 +29,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 
 # Looked at before anything is replaced: they decide at their import what the platform can.
@@ -45,6 +48,7 @@ class Counter:
         self._log = os.open(plan["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._write = os.write
         self._number = 0
+        self.has_stopped_rmi = False
         self._owner = os.getpid()
 
     def is_ours(self) -> bool:
@@ -54,6 +58,7 @@ class Counter:
     def count(self, call: str, **facts: t.Any) -> bool:
         """Count a call that is about to be made; die here, or fail; the answer says whether to make half of it."""
         self._number += 1
+        self.has_stopped_rmi |= facts.get("arguments") == "stop rmi"
         is_last = self._number == self._kill
         if is_last and not self._is_half:
             self.die()
@@ -201,6 +206,26 @@ def _install_starts(counter: Counter) -> None:
     subprocess.Popen.__init__ = started  # type: ignore[method-assign]
 
 
+def _set_clock(counter: Counter, seconds: float, jumps: bool) -> None:
+    """All that tells the time of day is off by so many seconds."""
+    now, gmtime, localtime, strftime = time.time, time.gmtime, time.localtime, time.strftime
+
+    def wrong() -> float:
+        return now() + (seconds if counter.has_stopped_rmi or not jumps else 0)
+
+    time.time = wrong
+    time.gmtime = lambda moment=None: gmtime(wrong() if moment is None else moment)
+    time.localtime = lambda moment=None: localtime(wrong() if moment is None else moment)
+    time.strftime = lambda form, moment=None: strftime(form, time.localtime() if moment is None else moment)
+
+
+def _become(uid: int) -> None:
+    codecs.lookup("utf-8-sig")  # The Python itself may be out of reach then.
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+
+
 def main() -> int:
     """Run one question."""
     plan = json.loads(sys.argv[1])
@@ -210,9 +235,15 @@ def main() -> int:
     sys.dont_write_bytecode = True
     from _host import answer
 
-    for file, _function in answer.QUESTIONS.values():
-        __import__("_host." + file)
+    if plan.get("lacks"):
+        sys.modules[plan["lacks"]] = None  # type: ignore[assignment]
+    else:
+        for file, _function in answer.QUESTIONS.values():
+            __import__("_host." + file)
     _install(counter)
+    _set_clock(counter, plan.get("clock", 0), bool(plan.get("jumps")))
+    if plan.get("uid"):
+        _become(plan["uid"])
     result = answer.answer(sys.argv[2], json.load(sys.stdin))
     counter.end()
     json.dump(result, sys.stdout, sort_keys=True)

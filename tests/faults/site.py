@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -17,13 +18,19 @@ import uuid
 from pathlib import Path
 
 from integration import host_program, servers
-from integration.certificates import Authority, Key, Pair
+from integration.certificates import Authority, Pair
+from integration.secret_text import Secrets
+from integration.watch import Watch
 from workbench import pythons
 
 from . import disk, promises
 
 _SHIM = Path(__file__).with_name("shim.py")
-_SECONDS = 120.0
+_SECONDS = 200.0
+_PAUSE = 0.25
+_MOST_READ = 1 << 20
+# Of the keys that are encrypted on the host.
+PASSPHRASE = "Passphrase-of-a-key"
 Answer = dict[str, t.Any]
 
 
@@ -44,16 +51,25 @@ class Ran(t.NamedTuple):
 class Site:
     """One host. C(current) is in place and served, C(other) is wanted next."""
 
-    def __init__(
-        self, folder: Path, number: int, authority: Authority, keys: tuple[Key | None, Key | None] = (None, None)
-    ) -> None:
+    def __init__(self, folder: Path, number: int, authority: Authority, is_watched: bool = True) -> None:
         self.server = servers.create(folder / f"sesam no {number}", number)
         self.instance = self.server.instance
         self.ini = Path(self.instance.sesam_var) / "ini"
         self.temporary = folder / f"temporary {number}"
         self.temporary.mkdir()
+        # Where whoever makes a fault keeps what he takes away.
+        self.aside = folder / f"aside {number}"
+        self.aside.mkdir()
         self._log = folder / f"calls {number}"
-        self.current, self.other = authority.issue("one.example", keys[0]), authority.issue("two.example", keys[1])
+        self.current, self.other = (_large_pair(authority, name) for name in ("one.example", "two.example"))
+        self._secrets = Secrets(self.current, PASSPHRASE)
+        self._secrets.add(self.other)
+        # Somebody who looks at processes and temporary folders all the time.
+        self._watch = Watch(self._secrets, [self.temporary], ignore=[folder], pause=_PAUSE)
+        self._at_end = contextlib.ExitStack()
+        if is_watched:
+            self._at_end.enter_context(self._watch)
+        self._said: list[bytes] = []
         self.server.put(self.current)
         self.start()
         # A host at rest: one replacement has been, and its backup is there.
@@ -86,6 +102,7 @@ class Site:
 
     def close(self) -> None:
         """End and remove everything."""
+        self._at_end.close()
         self.instance.remove()
 
     # Running
@@ -97,7 +114,9 @@ class Site:
 
     def ask(self, question: str, parameters: dict[str, t.Any]) -> Answer:
         """Run the host program to its end."""
-        return host_program.start(parameters, question).answer(_SECONDS)
+        answer = host_program.start(parameters, question, TMPDIR=str(self.temporary)).answer(_SECONDS)
+        self._said.append(json.dumps(answer).encode())
+        return answer
 
     def run(self, question: str, parameters: dict[str, t.Any], **plan: t.Any) -> Ran:
         """Run it in the shim; C(plan) says where it dies or fails."""
@@ -107,6 +126,7 @@ class Site:
             cwd=host_program.FOLDER, input=json.dumps(parameters).encode(), capture_output=True, timeout=_SECONDS,
             env={**os.environ, "TMPDIR": str(self.temporary)}, check=False,
         )  # fmt: skip
+        self._said += [done.stdout, done.stderr]
         calls = [json.loads(line) for line in self._log.read_text().splitlines()]
         answer = json.loads(done.stdout) if done.stdout else None
         return Ran(done.returncode, answer, done.stderr.decode(errors="replace"), calls)
@@ -136,10 +156,23 @@ class Site:
         words = {None: "nothing", self.current.fingerprint: "old", self.other.fingerprint: "new"}
         return words.get(served, "another")
 
-    def broken_in_temporary(self) -> list[str]:
-        """Key text in the folder for temporary files."""
-        tree = disk.read(self.temporary)
-        return [f"the folder for temporary files: {what}" for what in promises.open_keys(tree)]
+    def gave_away(self) -> list[str]:
+        """Where a key or a passphrase was seen that has no place there, since it was asked last.
+
+        Processes and temporary folders at any time; answers; whatever has no place for keys below the folder of
+        SEP sesam, the log among it. What the ini folder may hold, promises.py knows.
+        """
+        places = [(f"the answer {answer[:40]!r}", answer) for answer in self._said]
+        for top in (self.temporary, Path(self.instance.folder)):
+            for folder, names, files in os.walk(top):
+                names[:] = [name for name in names if Path(folder, name) != self.ini]
+                places += [(path, _end_of(path)) for path in (os.path.join(folder, name) for name in files)]
+        found = [f"{self._secrets.found_in(content) or 'a private key'} in {place}" for place, content in places
+                 if promises.BEGINS_KEY in content or self._secrets.found_in(content)]
+        found += sorted(self._watch.found)
+        self._said.clear()
+        self._watch.found.clear()
+        return found
 
     def is_locked(self) -> bool:
         """Whether somebody holds the lock of the host."""
@@ -151,6 +184,20 @@ class Site:
         except FileNotFoundError:
             pass
         return False
+
+
+def _large_pair(authority: Authority, name: str) -> Pair:
+    """One whose certificate takes two blocks of a disk, so that it may be written by half."""
+    return authority.issue(name, others=[f"{number}.{name}" for number in range(200)])
+
+
+def _end_of(path: str) -> bytes:
+    """The last of a file, which may be a huge one; nothing of what is none."""
+    if not os.path.isfile(path):
+        return b""
+    with open(path, "rb") as stream:
+        stream.seek(max(os.path.getsize(path) - _MOST_READ, 0))
+        return stream.read()
 
 
 def run_id() -> dict[str, str]:

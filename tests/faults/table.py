@@ -23,6 +23,8 @@ class Row:
     during: str = ""
     after: str = ""
     recovered_by: str = ""
+    # The whole message, for the report of every single row.
+    message: str = ""
     broken: list[str] = dataclasses.field(default_factory=list)
     # Rows with the same group are one line of the short table.
     group: str = ""
@@ -33,8 +35,8 @@ class Row:
 
 
 def text(rows: t.Sequence[Row]) -> str:
-    """Every row, and what is broken below it."""
-    return _lines([(row.cells(), row.broken) for row in rows])
+    """Every row, what was said below it, and what is broken."""
+    return _lines([(row.cells(), [*row.message.splitlines(), *_marked(row.broken)]) for row in rows])
 
 
 def summary(rows: t.Sequence[Row]) -> str:
@@ -43,7 +45,7 @@ def summary(rows: t.Sequence[Row]) -> str:
     broken = []
     for row in rows:
         if row.broken:
-            broken.append((row.cells(), row.broken))
+            broken.append((row.cells(), _marked(row.broken)))
         else:
             groups[(row.fault, row.group or row.where, *row.cells()[2:])] += 1
     lines: list[tuple[tuple[str, ...], list[str]]] = []
@@ -54,12 +56,16 @@ def summary(rows: t.Sequence[Row]) -> str:
     return _lines(lines + broken) + f"\n\n{len(rows)} faults: {green} survived as promised, {red} not"
 
 
+def _marked(broken: t.Sequence[str]) -> list[str]:
+    return [f"BROKEN: {what}" for what in broken]
+
+
 def _lines(rows: t.Sequence[tuple[tuple[str, ...], list[str]]]) -> str:
     widths = [max(len(cells[n]) for cells in [_COLUMNS, *(row for row, _b in rows)]) for n in range(len(_COLUMNS))]
     lines = [_line(_COLUMNS, widths), _line(["-" * width for width in widths], widths)]
-    for cells, broken in rows:
+    for cells, below in rows:
         lines.append(_line(cells, widths))
-        lines += [f"    BROKEN: {what}" for what in broken]
+        lines += [f"    {line}" for line in below]
     return "\n".join(lines)
 
 

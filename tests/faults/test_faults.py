@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import random
 import re
 import shutil
@@ -53,7 +54,9 @@ def _assert_green(rows: t.Sequence[Row]) -> None:
 def test_killed_anywhere(kind: type[flows.Flow], site: Site) -> None:
     flow = kind()
     found = crashes.points(flow, site)
-    _assert_green([crashes.kill(flow, site, point) for point in _sample(found, len(found) // 3)])
+    nowhere, *others = found
+    some = [nowhere, *_sample(others, len(others) // 3)]
+    _assert_green([crashes.kill(flow, site, point) for point in some])
 
 
 def _sample(items: list[t.Any], begin: int) -> list[t.Any]:
@@ -77,10 +80,16 @@ def test_program_left_alone_is_waited_for(site: Site) -> None:
 
 
 def test_faults_of_the_host(site: Site) -> None:
-    """Those that no other test has; some of them are slow, and stand in the long form alone."""
-    names = ("link", "executable", "missing", "swaps", "PID", "clock", "exits 1")
-    picked = [fault for fault in matrix.FAULTS if any(name in fault.name for name in names)]
-    _assert_green(matrix.rows(picked, site))
+    """Some of every kind; those that take long stand in the long form alone."""
+    names = ("key is a link to itself", "executable", "swaps", "PID", "goes back", "no ssl", "has the lock",
+             "converted", "key is immutable", "no rights")  # fmt: skip
+    every = [*matrix.FAULTS, *(matrix.AS_ROOT if os.geteuid() == 0 else ())]
+    _assert_green(matrix.rows([fault for fault in every if any(name in fault.name for name in names)], site))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_full_disk(site: Site) -> None:
+    _assert_green(matrix.full_disks(site, every=12))
 
 
 @pytest.mark.parametrize("code", matrix.CODES)

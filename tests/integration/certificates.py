@@ -79,12 +79,14 @@ class Authority:
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         self.certificate = builder.add_extension(constraints, critical=True).sign(self._key, hashes.SHA256())
 
-    def issue(self, name: str = "backup.example", key: Key | None = None, begins: int = -1, days: int = 90) -> Pair:
-        """A pair for a host name, its leaf valid from so many days from now, for so many days."""
+    def issue(self, name: str = "backup.example", key: Key | None = None, begins: int = -1, days: int = 90,
+              others: t.Sequence[str] = ()) -> Pair:
+        """A pair for a host name, and for others; its leaf is valid from so many days from now, for so many days."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         begin = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=begins)
         builder = _builder(_name(name), key.public_key(), (begin, days), self.certificate.subject)
-        leaf = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        names = x509.SubjectAlternativeName([x509.DNSName(one) for one in (name, *others)])
+        leaf = builder.add_extension(names, critical=False)
         return Pair(leaf.sign(self._key, hashes.SHA256()), key, (self.certificate,))
 
     def key_pem(self) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import typing as t
 import uuid
@@ -63,12 +64,14 @@ class Call:
 
 
 def start(
-    asked: dict[str, t.Any], question: str = "replace", wrapper: t.Sequence[str | Path] = (), umask: int = -1
+    asked: dict[str, t.Any], question: str = "replace", wrapper: t.Sequence[str | Path] = (), umask: int = -1,
+    **environment: str,
 ) -> Call:
-    """Start it; C(wrapper) is a program that runs another one, as strace does."""
+    """Start it; C(wrapper) is a program that runs another one, as strace does; C(environment) is added to ours."""
     process = subprocess.Popen(
         [*wrapper, HOST_PYTHON, "-m", "_host", question],
         cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, umask=umask,
+        env={**os.environ, **environment},
     )  # fmt: skip
     assert process.stdin
     process.stdin.write(json.dumps(asked).encode())

@@ -10,33 +10,34 @@ import typing as t
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .certificates import Pair
+from .certificates import Key, Pair
 
 _PIECE = 36
+# So many lines of a key, from the one in which its secret number begins: of an elliptic curve, the point comes next.
+_LINES = 2
 
 
 class Secrets:
     """Pieces of text, none of which may be seen anywhere.
 
-    Only the second half of a key is looked for: the first half of an RSA key is its modulus, which stands in
-    the certificate too.
+    Of a key only what begins with its secret number is looked for: the rest stands in the certificate too.
     """
 
     def __init__(self, pair: Pair, *words: str) -> None:
         self._pieces = {word.encode(): "a passphrase or password" for word in words}
-        self.add_key_of(pair)
+        self.add(pair)
 
-    def add_key_of(self, pair: Pair) -> None:
-        """The key of a pair, in every form."""
-        if not isinstance(pair.key, rsa.RSAPrivateKey):
-            raise TypeError("which half of the text is secret is known for RSA alone")
-        pems = {"PKCS#8": pair.key_pem(), "PKCS#1": pair.key_pem("TraditionalOpenSSL")}
+    def add(self, pair: Pair) -> None:
+        """The key of one pair more."""
+        pems = {"PKCS#8": pair.key_pem(), "the traditional form": pair.key_pem("TraditionalOpenSSL")}
         for form, pem in pems.items():
             lines = _lines(pem)
             der = base64.b64decode(b"".join(lines))
-            self._add(lines[len(lines) // 2 :], f"a line of the key in {form}")
-            self._add(_of_base64(der), f"the key in {form} as base64")
-            self._add(_of_base64(pem), f"the PEM text in {form} as base64")
+            begin = der.index(_secret_number(pair.key))
+            first = begin * 4 // 3 // len(lines[0])
+            self._add(lines[first : first + _LINES], f"a line of the key in {form}")
+            self._add(_of_base64(der, begin), f"the key in {form} as base64")
+            self._add(_of_base64(pem, pem.index(lines[first])), f"the PEM text in {form} as base64")
 
     def add_encrypted(self, pem: bytes) -> None:
         """An encrypted key is a secret too, if a weaker one."""
@@ -56,7 +57,13 @@ def _lines(pem: bytes) -> list[bytes]:
     return [line for line in pem.splitlines() if line and not line.startswith(b"-----") and b":" not in line]
 
 
-def _of_base64(content: bytes) -> t.Iterator[bytes]:
+def _secret_number(key: Key) -> bytes:
+    """What makes a key private, as DER has it: a prime, or the number of an elliptic curve."""
+    numbers = key.private_numbers()
+    number = numbers.q if isinstance(numbers, rsa.RSAPrivateNumbers) else numbers.private_value
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _of_base64(content: bytes, begin: int) -> t.Iterator[bytes]:
     """Pieces of some content as base64 without line breaks, wherever in a group of three bytes it begins."""
-    begin = len(content) * 3 // 4
     return (base64.b64encode(content[begin + shift : begin + shift + _PIECE]) for shift in range(3))

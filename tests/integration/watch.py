@@ -16,6 +16,7 @@ from pathlib import Path
 from . import processes
 from .secret_text import Secrets
 
+_PAUSE = 0.03
 _SIZE_LIMIT = 1 << 20
 _DEPTH = 4
 
@@ -23,9 +24,8 @@ _DEPTH = 4
 class Watch:
     """Looks again and again until its end; C(found) tells every place where a secret was seen."""
 
-    def __init__(
-        self, secrets: Secrets, folders: t.Iterable[Path], ignore: t.Iterable[Path] = (), pause: float = 0.03
-    ) -> None:
+    def __init__(self, secrets: Secrets, folders: t.Iterable[Path], ignore: t.Iterable[Path] = (),
+                 pause: float = _PAUSE) -> None:
         self.found: set[str] = set()
         self.rounds = 0
         self._secrets = secrets

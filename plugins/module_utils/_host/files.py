@@ -9,6 +9,7 @@ opened (a tape is rewound, a watchdog begins to count). So a file is first held 
 opened only then, through what is held, and read up to a limit.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -104,6 +105,19 @@ def kind(mode: int) -> str:
     return "something unknown"
 
 
+@contextlib.contextmanager
+def named(descriptor: int) -> t.Iterator[None]:
+    """What goes wrong with an open file, or in an open folder, is told with the whole path."""
+    try:
+        yield
+    except OSError as exc:
+        path = os.readlink("/proc/self/fd/%d" % descriptor)
+        # Of a renaming, the second name is the place.
+        name = exc.filename2 or exc.filename
+        exc.filename, exc.filename2 = os.path.join(path, name) if name else path, None
+        raise
+
+
 def sync_folder(path_or_fd: t.Union[str, int]) -> None:
     """Make renames and unlinks in a folder survive a power cut."""
     if isinstance(path_or_fd, int):
@@ -111,7 +125,8 @@ def sync_folder(path_or_fd: t.Union[str, int]) -> None:
         return
     descriptor = os.open(path_or_fd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with named(descriptor):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -125,14 +140,15 @@ def write_new(name: str, content: bytes, mode: int = 0o600, owner: t.Optional[t.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, 0o600, dir_fd=dir_fd)
     try:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(descriptor, left):]
-        if owner is not None:
-            os.fchown(descriptor, *owner)
-        _remove_acl(descriptor)
-        os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
+        with named(descriptor):
+            left = memoryview(content)
+            while left:
+                left = left[os.write(descriptor, left):]
+            if owner is not None:
+                os.fchown(descriptor, *owner)
+            _remove_acl(descriptor)
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -94,8 +94,9 @@ class Folder:
         if self.copies(ending) == pair:
             return
         self._unstage(ending)
-        for name, copy in pair.items():
-            files.write_new(name + ending, copy.content, copy.mode, copy.owner, self._open())
+        with files.named(self._open()):
+            for name, copy in pair.items():
+                files.write_new(name + ending, copy.content, copy.mode, copy.owner, self._open())
 
     def unstage(self) -> None:
         """Take away all that is staged."""
@@ -122,32 +123,40 @@ class Folder:
         and never two files that do not belong together.
         """
         descriptor = self._open()
-        files.remove(CERTIFICATE, descriptor)
-        files.sync_folder(descriptor)
-        for name in (PRIVATE_KEY, CERTIFICATE):
-            if name in pair:
-                os.rename(name + ending, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
-            else:
-                files.remove(name, descriptor)
+        with files.named(descriptor):
+            files.remove(CERTIFICATE, descriptor)
             files.sync_folder(descriptor)
+            for name in (PRIVATE_KEY, CERTIFICATE):
+                if name not in pair:
+                    files.remove(name, descriptor)
+                elif not self._has(name, pair[name]):  # One that is immutable is no reason to lose the other.
+                    os.rename(name + ending, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+                files.sync_folder(descriptor)
+
+    def _has(self, name: str, copy: Copy) -> bool:
+        try:
+            return self._copy(name) == copy
+        except refusal.Refused:
+            return False
 
     def copies(self, ending: str = "") -> Copies:
         """The files in place (or staged) with contents, owners and modes, byte by byte, whatever they hold.
 
         :raises refusal.Refused: one is there and is no regular file of a bounded size.
         """
-        found: Copies = {}
-        for name in (CERTIFICATE, PRIVATE_KEY) if self._descriptor is not None else ():
-            try:
-                read = files.read_regular(name + ending, pairs.SIZE_LIMIT, dir_fd=self._descriptor)
-            except files.Unreadable as exc:
-                if exc.status == "absent":
-                    continue
-                path = os.path.join(self.path, name + ending)
-                raise refusal.Refused("backup-impossible", "%s cannot be kept as a backup: %s." % (path, exc.reason),
-                                      "Move it away.") from exc
-            found[name] = Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
-        return found
+        names = (CERTIFICATE, PRIVATE_KEY) if self._descriptor is not None else ()
+        found = {name: self._copy(name + ending) for name in names}
+        return {name: copy for name, copy in found.items() if copy is not None}
+
+    def _copy(self, name: str) -> t.Optional[Copy]:
+        try:
+            read = files.read_regular(name, pairs.SIZE_LIMIT, dir_fd=self._descriptor)
+        except files.Unreadable as exc:
+            if exc.status == "absent":
+                return None
+            raise refusal.Refused("backup-impossible", "%s cannot be kept as a backup: %s." % (
+                os.path.join(self.path, name), exc.reason), "Move it away.") from exc
+        return Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
 
     def set_permissions(self, owner_of: t.Callable[[t.Tuple[int, int]], t.Tuple[int, int]]) -> None:
         """Give the files in place their owner and modes; one that has them stays as old as it is.

@@ -106,8 +106,8 @@ def _check_writable(folder: str) -> None:
     if os.geteuid() != 0:
         raise refusal.Refused("not-root", "User %d may not write to %s." % (os.geteuid(), folder),
                               "Run with become: true (--become).")
-    raise refusal.Refused("directory-not-writable", "root may not write to %s: is it mounted read-only?" % folder,
-                          "Make the folder writable.")
+    raise refusal.Refused("directory-not-writable", "root may not write to %s." % folder,
+                          "Make the folder writable: is it mounted read-only, or immutable (lsattr)?")
 
 
 def _check_file(path: str) -> None:

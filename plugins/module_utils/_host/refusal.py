@@ -4,8 +4,18 @@
 
 """How the host code says no: a finding, raised before anything is touched."""
 
+import errno
 import os
 import typing as t
+
+_FIXES = {
+    errno.ENOSPC: "Free space there, blocks and inodes (df, df -i), and run again.",
+    errno.EDQUOT: "Raise the quota there, and run again.",
+    errno.EROFS: "Mount it writable, and run again.",
+    errno.EPERM: "Look for what forbids this to root, such as an immutable file (lsattr) or SELinux, and run again.",
+    errno.EACCES: "Look for what forbids this to root, such as a network file system or SELinux, and run again.",
+    errno.EIO: "Look whether the disk is broken (dmesg), and run again.",
+}
 
 
 class Refused(Exception):
@@ -26,7 +36,7 @@ class Refused(Exception):
 def from_os_error(exc: OSError) -> Refused:
     """A refusal for what the operating system did not let us do."""
     return Refused("host-error", "The operating system refused: %s." % in_words(exc),
-                   "Mend what it names and run again.")
+                   _FIXES.get(exc.errno or 0, "Mend what it names and run again."))
 
 
 def in_words(exc: Exception) -> str:

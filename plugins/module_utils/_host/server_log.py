@@ -14,11 +14,12 @@ import re
 import time
 import typing as t
 
-from . import files
+from . import files, refusal
 
 PIECE_BYTES = 1 << 20
 _REMEMBERED_BYTES = 256
 _LONGEST_LINE = 1 << 13
+_NO_LIMIT = 1 << 62
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # All that a terminal obeys or that hides text: C0 and C1 but tab and line feed, separators, bidirectional marks.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -148,9 +149,20 @@ Reader = t.Callable[[int, int], t.Iterable[bytes]]
 
 def _open(path: str) -> t.Optional[int]:
     try:
-        return files.open_regular(path, limit=1 << 62, follow_links=True)
+        return files.open_regular(path, _NO_LIMIT, follow_links=True)
     except (files.Unreadable, OSError):
         return None
+
+
+def why_unread(path: str) -> str:
+    """Why a log cannot be read, empty where it can."""
+    try:
+        os.close(files.open_regular(path, _NO_LIMIT, follow_links=True))
+    except files.Unreadable as exc:
+        return exc.reason
+    except OSError as exc:
+        return refusal.in_words(exc)
+    return ""
 
 
 def _pieces(descriptor: int, begin: int) -> t.Iterator[bytes]:

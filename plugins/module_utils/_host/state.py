@@ -80,8 +80,9 @@ class State:
     def _write_holder(self) -> None:
         if self._lock is not None:
             content = json.dumps(self._holder).encode("utf-8")
-            os.pwrite(self._lock, content, 0)
-            os.ftruncate(self._lock, len(content))
+            with files.named(self._lock):
+                os.pwrite(self._lock, content, 0)
+                os.ftruncate(self._lock, len(content))
 
     def _tidy(self) -> None:
         """Take away what runs have left that died: nothing needs it, and not all is lost where that fails."""

@@ -78,7 +78,7 @@ class Switch:
                 deadline = min(deadline, time.monotonic() + _SETTLE)
             while self._is_there():
                 if time.monotonic() > deadline:
-                    raise StepFailed("stop", "sm_main stop rmi: %s; rmi still runs" % outcome.words())
+                    raise StepFailed("stop", "sm_main stop rmi: %s; %s" % (outcome.words(), self._what_is_there()))
                 time.sleep(_POLL_FIRST)
 
     def await_gone(self) -> None:
@@ -91,6 +91,16 @@ class Switch:
         if self._rmi.pid is not None and processes.is_alive(self._rmi.pid):
             return True
         return bool(self._rmi.rest_port.listeners())
+
+    def _what_is_there(self) -> str:
+        who = self._who_listens()
+        return "rmi still runs%s" % (" (or another program has its port): " + who if who else "")
+
+    def _who_listens(self) -> str:
+        """In words, empty where it cannot be seen: it may be another program that took the port."""
+        owners = {processes.owner(listener) for listener in self._rmi.rest_port.listeners()} - {None}
+        pids = ", ".join(str(pid) for pid in sorted(pid for pid in owners if pid is not None))
+        return "process %s listens on port %d" % (pids, self._rmi.port) if pids else ""
 
     def _rmi_pids(self) -> t.List[int]:
         """The living processes that are, or may be, rmi."""
@@ -139,6 +149,8 @@ class Switch:
 
     def _why_not(self, seen: served.Served) -> str:
         reason = _in_words(seen)
+        if seen.leaf is None and self._who_listens():
+            reason += "; %s" % self._who_listens()
         if self._start is not None and self._start.code != 0:
             reason += "; sm_main start rmi: %s" % self._start.words()
         return reason
@@ -160,7 +172,9 @@ class Switch:
     def _no_line(self, lines: t.List[server_log.SetupLine], certificate: str) -> str:
         if lines:
             return "the log names %s and not %s" % (lines[-1].path, certificate)
-        return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(self._places.log_files)
+        return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(
+            path + (" (%s)" % reason if reason else "")
+            for path, reason in ((path, server_log.why_unread(path)) for path in self._places.log_files))
 
     def log_since(self) -> str:
         """What the server has logged since this pass began; nothing, where it cannot be read."""

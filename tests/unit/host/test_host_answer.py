@@ -28,11 +28,12 @@ def stub(monkeypatch: pytest.MonkeyPatch, exc: Exception) -> None:
     (refusal.Refused("locked", "Why.", "What to do.", "current"),
      {"id": "locked", "subject": "current", "level": "error", "message": "Why.", "fix": "What to do."}),
     (OSError(28, "No space left on device", "/x"),
-     {"id": "host-error", "subject": "place", "level": "error", "fix": "Mend what it names and run again.",
+     {"id": "host-error", "subject": "place", "level": "error",
+      "fix": "Free space there, blocks and inodes (df, df -i), and run again.",
       "message": "The operating system refused: No space left on device: /x."}),
-    (OSError(5, "Input/output error"),
+    (OSError(24, "Too many open files"),
      {"id": "host-error", "subject": "place", "level": "error", "fix": "Mend what it names and run again.",
-      "message": "The operating system refused: Input/output error."}),
+      "message": "The operating system refused: Too many open files."}),
 ])
 def test_what_is_refused_is_a_finding(
     monkeypatch: pytest.MonkeyPatch, question: str, exc: Exception, expected: dict[str, str]

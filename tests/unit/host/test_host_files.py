@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -172,3 +173,32 @@ def test_remove(tmp_path: Path) -> None:
     for _turn in range(2):
         files.remove(str(tmp_path / "file"))
         assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "fchmod"])
+def test_what_goes_wrong_is_told_with_the_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fail(*arguments: object) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match="No space left") as caught:
+            files.write_new("x", b"x", dir_fd=folder)
+    finally:
+        os.close(folder)
+    assert caught.value.filename == str(tmp_path / "x")
+
+
+def test_of_a_renaming_its_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "y").touch()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(IsADirectoryError) as caught, files.named(folder):
+            os.rename("y", "x", src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "x"), None)

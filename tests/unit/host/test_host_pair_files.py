@@ -178,6 +178,17 @@ def test_staging_and_placing(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> No
     assert read(tmp_path).works
 
 
+def test_a_key_that_is_in_place_is_left_alone(tmp_path: Path, old: pki.Pair) -> None:
+    """It may be immutable: then the certificate that belongs to it comes back at least."""
+    put(tmp_path, old.pem, old.key_pem)
+    (tmp_path / KEY).chmod(0o600)
+    before = (tmp_path / KEY).stat().st_ino
+    with pair_files.Folder(str(tmp_path)) as folder:
+        folder.stage(copies(old), pair_files.OLD)
+        folder.place(copies(old), pair_files.OLD)
+    assert ((tmp_path / KEY).stat().st_ino, (tmp_path / CRT).read_bytes()) == (before, old.pem)
+
+
 def test_unstage_takes_away_what_was_left(tmp_path: Path, old: pki.Pair, new: pki.Pair) -> None:
     put(tmp_path, old.pem, old.key_pem)
     with pair_files.Folder(str(tmp_path)) as folder:

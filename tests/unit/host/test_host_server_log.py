@@ -230,3 +230,11 @@ def test_no_line_makes_the_pattern_slow(content: bytes) -> None:
     begin = time.monotonic()
     server_log.setup_lines(content)
     assert time.monotonic() - begin < 5
+
+
+def test_why_a_log_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
+    os.mkfifo(tmp_path / "fifo")
+    reasons = [server_log.why_unread(str(tmp_path / name)) for name in ("log", "fifo", "absent", "")]
+    assert reasons == ["", "it is a FIFO, not a regular file", "it does not exist",
+                       "it is a directory, not a regular file"]
