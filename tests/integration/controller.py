@@ -15,6 +15,7 @@ import time
 import typing as t
 from pathlib import Path
 
+import pytest
 from workbench import matrix, pythons, venvs
 
 from . import processes
@@ -25,6 +26,10 @@ HOST_PYTHON = Path(os.environ.get(matrix.PYTHON) or pythons.this().path)
 REPLACE = "sep.sesam.replace"
 _PLUGINS = Path(__file__).with_name("plugins")
 _SECONDS = 120.0
+needs_modules = pytest.mark.skipif(
+    bool(os.environ.get(matrix.NO_MODULES)),
+    reason="this ansible-core runs no ordinary module on the Python of these hosts",
+)
 # More Pythons at once do two cores no good.
 MOST_FORKS = 20
 

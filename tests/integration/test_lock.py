@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from integration import host_program, processes
 from integration.certificates import Authority, Files, Pair
-from integration.controller import Controller, Variables, local
+from integration.controller import Controller, Variables, local, needs_modules
 from integration.processes import wait_until
 from integration.servers import Server
 from integration.sshd import Sshd
 
 SECONDS = 60.0
-TRANSPORTS = pytest.mark.parametrize("transport", ["stdin", "module"])
+TRANSPORTS = pytest.mark.parametrize("transport", ["stdin", pytest.param("module", marks=needs_modules)])
 
 
 def _over_ssh(server: Server, sshd: Sshd, files: Files, transport: str, **others: t.Any) -> dict[str, Variables]:

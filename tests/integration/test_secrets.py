@@ -20,7 +20,7 @@ import pytest
 from integration import host_program
 from integration.accounts import Account
 from integration.certificates import Authority, Files, Pair
-from integration.controller import HOST_PYTHON, OWN, Controller, Outcome, Variables, local
+from integration.controller import HOST_PYTHON, OWN, Controller, Outcome, Variables, local, needs_modules
 from integration.secret_text import Secrets
 from integration.servers import Server
 from integration.sshd import Sshd
@@ -235,6 +235,7 @@ BY_STDIN = {"SEP_SESAM_TRANSPORT": "stdin"}
 BY_MODULE = {"SEP_SESAM_TRANSPORT": "module"}
 
 
+@needs_modules
 @pytest.mark.parametrize("variable", EXPOSING)
 def test_key_is_not_sent_where_ansible_would_keep_or_print_it(
     variable: str, server: Server, old: Pair, pair: Pair, controller: Controller, tmp_path: Path
@@ -254,6 +255,7 @@ def test_key_is_not_sent_where_ansible_would_keep_or_print_it(
     assert Secrets(pair).found_in(run.output) == ""
 
 
+@needs_modules
 def test_key_is_sent_there_when_that_is_allowed_and_the_watch_would_see_it(
     server: Server, pair: Pair, controller: Controller, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
 from integration import host_program, processes, ways
 from integration.accounts import Account
 from integration.certificates import Files, Pair
-from integration.controller import HOST_PYTHON, Controller, Outcome, Variables, local
+from integration.controller import HOST_PYTHON, Controller, Outcome, Variables, local, needs_modules
 from integration.processes import wait_until
 from integration.servers import Server
 from integration.sshd import Sshd
@@ -108,6 +108,7 @@ def _tour(
     return controller.run(hosts, "-vvvv", playbook=playbook, env={**NO_CHOICE, **ways.PLUGINS})
 
 
+@needs_modules
 def test_every_way_on_this_machine(
     server: Server, controller: Controller, files: Files, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
@@ -119,6 +120,7 @@ def test_every_way_on_this_machine(
     assert server.tree() == before
 
 
+@needs_modules
 def test_every_way_over_ssh(
     server: Server, controller: Controller, files: Files, tmp_path: Path, own_sshd: Sshd, account: Account,
     subtests: pytest.Subtests,
@@ -140,6 +142,7 @@ def both(server: Server, **others: t.Any) -> dict[str, Variables]:
             for transport in ("stdin", "module")}
 
 
+@needs_modules
 def test_keywords_of_a_task(
     server: Server, make_server: t.Callable[..., Server], controller: Controller, tmp_path: Path,
     subtests: pytest.Subtests,
@@ -181,6 +184,7 @@ def test_keywords_of_a_task(
         assert [line for line in said(run, "by stdin") if f" {other}," in line]
 
 
+@needs_modules
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
 def test_strategies_and_programs_that_are_kept(
     strategy: str, server: Server, controller: Controller, tmp_path: Path

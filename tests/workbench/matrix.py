@@ -18,6 +18,8 @@ from . import commands, pythons, tree, venvs
 
 # What tells the integration tests which cell they are in: the commands of an ansible-core, the Python of the hosts.
 COMMANDS, PYTHON, TRANSPORT = "MATRIX_COMMANDS", "MATRIX_PYTHON", "SEP_SESAM_TRANSPORT"
+# Set where ordinary modules do not run: the newest ansible-core has none for Python 3.6.
+NO_MODULES = "MATRIX_NO_MODULES"
 NOTE = tree.ROOT / ".venv" / "matrix.json"
 
 
@@ -48,14 +50,14 @@ class Cell(t.NamedTuple):
     end: End
     python: str
     transport: str
+    has_modules: bool = True
 
     def __str__(self) -> str:
         return f"{self.end.name}, host on Python {self.python}, by {self.transport}"
 
 
-# As ordinary module, the newest ansible-core runs on no Python 3.6.
 CELLS = (*(Cell(end, python, transport) for end, python in ((OLDEST, "3.6"), (_MIDDLE, "3.9"), (NEWEST, "3.13"))
-           for transport in ("stdin", "module")), Cell(NEWEST, "3.6", "stdin"))
+           for transport in ("stdin", "module")), Cell(NEWEST, "3.6", "stdin", has_modules=False))
 
 
 def read(end: End) -> Place:
@@ -81,7 +83,8 @@ def environment(cell: Cell) -> dict[str, str]:
     venv, python = controller(cell.end), pythons.find(cell.python)
     if venv is None or python is None:
         raise commands.WorkbenchError(f"{cell}: a Python that it needs is not on this machine")
-    return {COMMANDS: str(venv.bin), PYTHON: str(python), TRANSPORT: cell.transport}
+    return {COMMANDS: str(venv.bin), PYTHON: str(python), TRANSPORT: cell.transport,
+            **({} if cell.has_modules else {NO_MODULES: "1"})}
 
 
 def controller(end: End) -> venvs.Venv | None:
