@@ -22,7 +22,7 @@ test: ## every test, twelve minutes on two cores (make test ARGS="-k name" for p
 matrix: ## the integration tests by both transports, ansible-core 2.16 to newest, Python 3.6 to 3.13: more than an hour
 	$(workbench) matrix $(ARGS)
 
-faults: ## every fault at every place, and a table of what came of each, some minutes (make faults ARGS="crashes --every 5")
+faults: ## every fault at every place, and a table of what came of each, more than an hour (make faults ARGS="crashes --every 5")
 	$(workbench) faults $(ARGS)
 
 fuzz: ## mutated inputs for all that reads inputs (make fuzz ARGS="--seconds 600")
