@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 import time
 import typing as t
 from pathlib import Path
@@ -20,6 +19,8 @@ import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
 from workbench import pythons
 
+# Not that of the venv: a path with blanks would be a Python and its arguments.
+PYTHON = str(pythons.this().path)
 NONCE = "0123456789abcdef0123456789abcdef"
 SECRET = "-----BEGIN PRIVATE KEY----- never to be seen"
 MARKER = f"sep.sesam {NONCE} begin "
@@ -126,7 +127,7 @@ def test_a_python_that_dies_leaves_the_next_one_nothing_that_it_could_run(
 ) -> None:
     """The next one is tried after a failure alone; where the first has taken nothing, there is something to run."""
     size = {"nothing": 0, "a part": 5000, "all but the end": len(program()) - 20, "all": len(program())}[taken]
-    dies = script(tmp_path, "dies", f"""exec {sys.executable} -c '
+    dies = script(tmp_path, "dies", f"""exec {PYTHON} -c '
 import os
 left = {size}
 while left:
@@ -151,7 +152,7 @@ def script(folder: Path, name: str, text: str) -> Path:
 def too_old(tmp_path: Path) -> list[str]:
     """What a host has that has no Python 3.6: none there, a Python 2, a Python 3.5, and something else."""
     two = 'echo "Unknown option: -I" >&2\necho "usage: python [option] ... [-c cmd | -m mod | file | -]" >&2\nexit 2'
-    five = f"""exec {sys.executable} -I -c 'import sys
+    five = f"""exec {PYTHON} -I -c 'import sys
 sys.version_info = (3, 5, 9, "final", 0)
 exec(sys.argv[1])' "$3" """
     return ["/nowhere/python3", str(script(tmp_path, "python2", two)), str(script(tmp_path, "python3.5", five)),
@@ -179,7 +180,7 @@ def test_a_python_2_that_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_python_in_a_folder_of_any_name(tmp_path: Path) -> None:
     """Under a locale that cannot say it: Python 3.6 takes ASCII for C."""
-    python = pythons.find("3.6") or Path(sys.executable)
+    python = pythons.find("3.6") or pythons.this().path
     folder = tmp_path / "größe"
     folder.mkdir()
     # A name of its own for the interpreter, as a virtual environment has it.
@@ -203,7 +204,7 @@ def test_a_shell_that_repeats_the_command_says_nothing_of_python() -> None:
 
 @functools.cache
 def answered() -> str:
-    return sent(program(), sys.executable).stdout.decode()
+    return sent(program(), PYTHON).stdout.decode()
 
 
 def test_an_answer_that_is_cut_anywhere_is_none_and_it_is_known_whether_it_began() -> None:
@@ -274,7 +275,7 @@ def test_nobody_is_there_before_it_begins() -> None:
     """Then nothing is done: it says so, and asks for nothing."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = _host_program.command(sys.executable, "", NONCE)
+    command = _host_program.command(PYTHON, "", NONCE)
     done = subprocess.run(
         ["/bin/sh", "-c", command], input=program(), stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
