@@ -98,14 +98,16 @@ class Switch:
 
     def _who_listens(self) -> str:
         """In words, empty where it cannot be seen: it may be another program that took the port."""
-        owners = {processes.owner(listener) for listener in self._rmi.rest_port.listeners()} - {None}
-        pids = ", ".join(str(pid) for pid in sorted(pid for pid in owners if pid is not None))
+        pids = ", ".join(map(str, self._listening_pids()))
         return "process %s listens on port %d" % (pids, self._rmi.port) if pids else ""
+
+    def _listening_pids(self) -> t.List[int]:
+        owners = {processes.owner(listener) for listener in self._rmi.rest_port.listeners()}
+        return sorted(pid for pid in owners if pid is not None)
 
     def _rmi_pids(self) -> t.List[int]:
         """The living processes that are, or may be, rmi."""
-        found = [processes.owner(listener) for listener in self._rmi.rest_port.listeners()]
-        found += [self._rmi.pid, self._sm_main.rmi_pid()]
+        found = [*self._listening_pids(), self._rmi.pid, self._sm_main.rmi_pid()]
         return [pid for pid in found if pid is not None and processes.is_alive(pid)]
 
     def place(self, folder: pair_files.Folder, pair: pair_files.Copies, ending: str) -> None:
@@ -149,8 +151,9 @@ class Switch:
 
     def _why_not(self, seen: served.Served) -> str:
         reason = _in_words(seen)
-        if seen.leaf is None and self._who_listens():
-            reason += "; %s" % self._who_listens()
+        who = self._who_listens() if seen.leaf is None else ""
+        if who:
+            reason += "; %s" % who
         if self._start is not None and self._start.code != 0:
             reason += "; sm_main start rmi: %s" % self._start.words()
         return reason
