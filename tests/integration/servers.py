@@ -15,6 +15,7 @@ import standin
 
 from . import addresses, readers
 from .certificates import Files, Pair
+from .processes import wait_until
 
 # What the old rmi has from whoever started it; some of it has to survive a replacement.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TZ": "Europe/Berlin", "JAVA_TEST": "kept"}
@@ -60,6 +61,10 @@ class Server:
         except OSError:
             return False
         return True
+
+    def await_stop(self, seconds: float) -> None:
+        """Wait until rmi is told to end: its port is closed, its process may have some time still."""
+        wait_until(lambda: not self.listens(), seconds, "rmi is being stopped")
 
     def tree(self) -> dict[str, tuple[object, ...]]:
         """Everything in the folder of SEP sesam: kinds, modes, owners, times and contents."""

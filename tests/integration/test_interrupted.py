@@ -30,11 +30,6 @@ def host(own_sshd: Sshd, server: Server, files: Files) -> Variables:
     return {**local(), **own_sshd.variables("127.0.1.1", "root"), **server.variables(files)}
 
 
-def _wait_for_stop(server: Server) -> None:
-    """Until rmi is told to end: its port is closed, its process has still some time."""
-    wait_until(lambda: not server.listens(), SECONDS, "rmi is being stopped")
-
-
 def _wait_for_start(server: Server, old_pid: int) -> None:
     """Until a new rmi is on its way and not yet there."""
     wait_until(lambda: server.instance.pid() not in (None, old_pid), SECONDS, "rmi is being started")
@@ -53,7 +48,7 @@ def test_next_run_repairs_what_died_on_the_host(
     pid = server.instance.pid()
     assert pid
     run = controller.start({"one": host})
-    _wait_for_stop(server) if moment == "stop" else _wait_for_start(server, pid)
+    server.await_stop(SECONDS) if moment == "stop" else _wait_for_start(server, pid)
     os.kill(_module(server), signal.SIGKILL)
     assert run.finish().rc != 0
     assert server.journal.exists()
@@ -91,7 +86,7 @@ def test_host_finishes_what_dies_elsewhere(
     own_sshd: Sshd,
 ) -> None:
     run = controller.start({"one": host})
-    _wait_for_stop(server)
+    server.await_stop(SECONDS)
     module = _module(server)
 
     kill(run, own_sshd)
@@ -105,7 +100,7 @@ def test_host_finishes_when_it_is_told_to_end(server: Server, wanted: Pair) -> N
     """As a terminal that is closed, a shutdown and a person tell it."""
     server.instance.set(stop_delay=DELAY)
     call = host_program.start(host_program.parameters(server, wanted))
-    _wait_for_stop(server)
+    server.await_stop(SECONDS)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         os.kill(call.process.pid, number)
     assert call.answer()["action"] == "replaced"

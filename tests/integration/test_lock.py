@@ -36,7 +36,7 @@ def _over_ssh(server: Server, sshd: Sshd, files: Files, transport: str, **others
 def _wait_for_stop(server: Server) -> None:
     """A slow one, for a fault in between."""
     server.instance.set(stop_delay=2, start_delay=2)
-    wait_until(lambda: not server.listens(), SECONDS, "rmi is being stopped")
+    server.await_stop(SECONDS)
 
 
 def _halted(server: Server) -> int:
@@ -52,7 +52,7 @@ def test_same_run_sent_twice_is_done_once(server: Server, wanted: Pair) -> None:
     server.instance.set(stop_delay=1, start_delay=1)
     asked = host_program.parameters(server, wanted)
     first = host_program.start(asked)
-    wait_until(lambda: not server.listens(), 20, "rmi is being stopped")
+    server.await_stop(20)
     second = host_program.start({**asked, "lock_timeout": 0})
 
     answers = first.answer(), second.answer()

@@ -253,8 +253,8 @@ def test_what_is_killed_in_the_middle_is_not_run_again(
     hosts = {name: {**local(), **own_sshd.variables(f"127.0.{1 + number}.1", "root"), **server.variables(files),
                     "ansible_ssh_retries": 2} for number, (name, server) in enumerate(made.items())}
     run = controller.start(hosts, env={"SEP_SESAM_TRANSPORT": "stdin"})
-    for name, server in made.items():
-        wait_until(lambda server=server: not server.listens(), SECONDS, f"rmi of {name} is being stopped")
+    for server in made.values():
+        server.await_stop(SECONDS)
     chains = {name: _chain(processes.holders_of(server.state_folder / "lock")[0]) for name, server in made.items()}
     sessions = {int(processes.status(pids[-1])["PPid"]): name for name, pids in chains.items()}
     assert all(len(pids) > 1 for pids in chains.values())
