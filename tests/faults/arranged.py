@@ -20,6 +20,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.sep.sesam.plugins.module_utils._host import processes
+from integration import accounts
 
 from . import disk, promises
 from .site import Site
@@ -70,7 +71,7 @@ def missing(site: Site, mended: contextlib.ExitStack) -> None:
 
 
 def other_owner(site: Site, mended: contextlib.ExitStack) -> None:
-    os.chown(site.instance.private_key, 65534, 65534)
+    os.chown(site.instance.private_key, accounts.NOBODY, accounts.NOBODY)
 
 
 def moved(name: str) -> Arrange:
@@ -112,10 +113,8 @@ def immutable(name: str) -> Arrange:
 
 def open_to_all(site: Site, mended: contextlib.ExitStack) -> None:
     """The way to the host's files, which a test keeps to itself: for a run without rights."""
-    for folder in [site.ini, *site.ini.parents]:
-        if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
-            mended.callback(folder.chmod, folder.stat().st_mode & 0o7777)
-            folder.chmod(folder.stat().st_mode & 0o7777 | 0o011)
+    for folder, mode in accounts.open_the_way(site.ini):
+        mended.callback(folder.chmod, mode)
 
 
 def mounted(folder: t.Callable[[Site], Path], *options: str, fill: bool = False) -> Arrange:

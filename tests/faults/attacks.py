@@ -21,9 +21,10 @@ import time
 import typing as t
 from pathlib import Path
 
+from integration.accounts import NOBODY, open_the_way, start_as_nobody
+
 from .site import Site
 
-NOBODY = 65534
 _EXCHANGE = 2
 _HERE = -100
 _KEY_TEXT = b"PRIVATE KEY"
@@ -45,9 +46,7 @@ class Scene:
         self.ini = site.ini
         self.outside = folder / "outside"
         self._fill_outside()
-        for above in [folder, *folder.parents]:
-            if stat.S_IMODE(above.stat().st_mode) & 0o011 != 0o011:
-                above.chmod(above.stat().st_mode | 0o011)
+        open_the_way(folder)
 
     def _fill_outside(self) -> None:
         """What root has elsewhere, under all names that the host code has for its own."""
@@ -147,17 +146,7 @@ def attacked(scene: Scene, work: Work, seed: int) -> list[str]:
 def _at_large(scene: Scene, seed: int) -> t.Iterator[list[str]]:
     """His process; what it could read is in the list at the end."""
     heard: list[str] = []
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            _exchange_for_ever(scene, random.Random(seed), writing)
-        finally:
-            os._exit(1)
-    os.close(writing)
+    pid, reading = start_as_nobody(lambda writing: _exchange_for_ever(scene, random.Random(seed), writing))
     try:
         yield heard
     finally:

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the sep.sesam contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Throwaway users: one who may use sudo with a password, as an administrator of a real host does, and others."""
+"""Throwaway users: one who may use sudo with a password, as an administrator of a real host does, and others.
+
+And the user without rights that every system has.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 import typing as t
 from pathlib import Path
@@ -17,6 +21,7 @@ import pytest
 
 _TOOLS = ("useradd", "chpasswd", "userdel", "sudo")
 _SUDOERS = Path("/etc/sudoers.d")
+NOBODY = 65534
 
 
 class Account(t.NamedTuple):
@@ -65,3 +70,33 @@ def throwaway(*rights: str, shell: str | Path = "/bin/sh", uid: int | None = Non
         subprocess.run(
             ["userdel", "--force", "--remove", account.name], env=environment, stderr=subprocess.DEVNULL, check=False
         )
+
+
+def open_the_way(folder: Path) -> list[tuple[Path, int]]:
+    """Let everybody reach a folder of ours; the folders that were closed, with the modes that they had."""
+    opened = []
+    for one in [folder, *folder.parents]:
+        status = one.stat()
+        if status.st_uid == os.geteuid() and not status.st_mode & 0o001:
+            opened.append((one, stat.S_IMODE(status.st_mode)))
+            one.chmod(stat.S_IMODE(status.st_mode) | 0o011)
+    return opened
+
+
+def start_as_nobody(work: t.Callable[[int], object]) -> tuple[int, int]:
+    """Let a process without rights work; its PID, and where to read what it writes to the descriptor that it is given.
+
+    Only root can do it.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            work(writing)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    return pid, reading

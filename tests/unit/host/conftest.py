@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 import standin
 from ansible_collections.sep.sesam.plugins.module_utils._host import layout, processes
+from integration import accounts
 from unit import pki
 from workbench import tree
 
 MODULE_UTILS = tree.ROOT / "plugins" / "module_utils"
-NOBODY = 65534
 
 
 class HostProgram:
@@ -158,23 +158,15 @@ def as_nobody(tmp_path: Path) -> t.Callable[[t.Callable[[], object]], str]:
         pytest.skip("only root can become somebody else")
 
     def call(function: t.Callable[[], object]) -> str:
-        # Not before: whenever a pytest is started on this machine, it closes the folder of all of them.
-        for folder in [tmp_path, *tmp_path.parents]:
-            if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o777 == 0o700:
-                folder.chmod(0o711)
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
+        def tell(writing: int) -> None:
             try:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
                 os.write(writing, str(function()).encode())
             except BaseException as exc:  # it has to be seen by whoever waits
                 os.write(writing, f"{type(exc).__name__}: {exc}".encode())
-            finally:
-                os._exit(0)
-        os.close(writing)
+
+        # Not before: whenever a pytest is started on this machine, it closes the folder of all of them.
+        accounts.open_the_way(tmp_path)
+        pid, reading = accounts.start_as_nobody(tell)
         with open(reading) as stream:
             text = stream.read()
         os.waitpid(pid, 0)

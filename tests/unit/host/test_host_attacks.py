@@ -35,9 +35,10 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
     state,
     transaction,
 )
+from integration.accounts import NOBODY, start_as_nobody
 from unit import pki
 from unit.host import keys
-from unit.host.conftest import MODULE_UTILS, NOBODY
+from unit.host.conftest import MODULE_UTILS
 from unit.host.test_host_transaction import tree
 
 CRT, KEY = pair_files.CERTIFICATE, pair_files.PRIVATE_KEY
@@ -408,14 +409,13 @@ def test_who_locks_a_folder_is_named(tmp_path: Path) -> None:
     """Everybody can who may read it; it does not hang for ever."""
     owned(tmp_path / "ssl")
     descriptor = os.open(tmp_path / "ssl", os.O_RDONLY)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setuid(NOBODY)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            time.sleep(60)
-        finally:
-            os._exit(0)
+
+    def hold(_writing: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        time.sleep(60)
+
+    pid, reading = start_as_nobody(hold)
+    os.close(reading)
     try:
         while not processes.lock_holders(descriptor):
             time.sleep(0.01)
