@@ -16,7 +16,7 @@ help: ## this list
 demo: ## the main job on an embedded stand-in: nothing else is needed
 	$(workbench) demo
 
-test: ## every test, twelve to eighteen minutes on two cores (make test ARGS="-k name" for pytest)
+test: ## every test, twelve to twenty minutes on two cores (make test ARGS="-k name" for pytest)
 	$(workbench) test $(ARGS)
 
 matrix: ## the integration tests by both transports, ansible-core 2.16 to newest, Python 3.6 to 3.13: more than an hour
