@@ -220,6 +220,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
         if "refused" not in answer:
             raise HostFailed(answer)
+        # By standard input there is none.
+        answer.pop("invocation", None)
         return answer
 
     def _exposures(self, why: str) -> t.Iterator[str]:

@@ -33,7 +33,7 @@ PAIR = {"certificate": "{{ sesam_https_certificate }}", "private_key": "{{ sesam
 LOOK = {"name": "Look", RESOLVE: PLACE}
 TRY = {"name": "Try", REPLACE: {**PLACE, **PAIR}, "check_mode": True, "diff": True}
 # What differs from one call to the next, and what ansible-core thinks of a connection.
-_VOLATILE = {"clock", "seconds", "days_left", "checked", "invocation", "deprecations"}
+_VOLATILE = {"clock", "seconds", "days_left", "checked", "deprecations"}
 
 
 def play(folder: Path, *tasks: dict[str, t.Any], **keywords: t.Any) -> Path:
