@@ -143,6 +143,7 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
 
         boss = user("{name} ALL=(ALL) ALL", uid=0)
         noisy, tied = user(free, shell=stack.enter_context(_noisy_shell())), user(free, terminal)
+        in_a_pty = user("{name} ALL=(ALL) ALL", "Defaults:{name} use_pty")
         lectured = user("{name} ALL=(ALL) ALL", "Defaults:{name} lecture=always")
         password = {"ansible_become_password": account.password}
         ways = {
@@ -162,6 +163,13 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
                 method="su", ansible_become_user=boss.name, ansible_become_password=boss.password,
                 ansible_admin_users=["root", boss.name])),
         }
+        for words in ("-tt", "-o RequestTTY=force"):
+            asks = {"ansible_ssh_args": f"-o ControlMaster=auto -o ControlPersist=5s {words}"}
+            ways[f"ssh {words}"] = Way(login(**asks))
+            ways[f"ssh {words}, sudo use_pty"] = Way(become(
+                in_a_pty, ansible_become_password=in_a_pty.password, **asks))
+        ways["a terminal all the same"] = no_tty("standard input is a terminal; nothing was started")._replace(
+            variables=login(ansible_ssh_executable=str(stack.enter_context(_stubborn_ssh()))))
         # With a password, this connection opens a terminal unless it is pipelined.
         ways["local, sudo with password"] = Way({
             **local(), "ansible_become": True, "ansible_become_user": boss.name, "ansible_become_password": "unused",
@@ -186,16 +194,26 @@ def missing() -> list[str]:
     return [program for program in (*_SHELLS, "doas") if not shutil.which(program)]
 
 
-@contextlib.contextmanager
-def _noisy_shell() -> t.Iterator[Path]:
+def _noisy_shell() -> contextlib.AbstractContextManager[Path]:
     """A login shell that talks before and after."""
+    return _program('echo "Welcome!\\nsep.sesam"\necho Authorised users only >&2\n'
+                    '/bin/sh "$@"\nrc=$?\nprintf "Good bye"\nexit $rc')
+
+
+def _stubborn_ssh() -> contextlib.AbstractContextManager[Path]:
+    """An ssh that opens a terminal, whatever it is asked for."""
+    return _program('for word do shift; [ "$word" = -T ] || set -- "$@" "$word"; done\nexec ssh -tt "$@"')
+
+
+@contextlib.contextmanager
+def _program(text: str) -> t.Iterator[Path]:
+    """Some lines of shell as a program that everybody can run."""
     folder = Path(tempfile.mkdtemp(prefix="shell-"))
     folder.chmod(0o755)
     try:
-        shell = folder / "noisy"
-        shell.write_text('#!/bin/sh\necho "Welcome!\\nsep.sesam"\necho Authorised users only >&2\n'
-                         '/bin/sh "$@"\nrc=$?\nprintf "Good bye"\nexit $rc\n')
-        shell.chmod(0o755)
-        yield shell
+        program = folder / "program"
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+        yield program
     finally:
         shutil.rmtree(folder)
