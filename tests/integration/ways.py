@@ -84,23 +84,45 @@ def local_ways(folder: Path, server_folder: Path) -> Ways:
     return {**ways, **_root_ways(folder, server_folder)}
 
 
+# A file system in the place of /tmp without a byte left, in which the server still is where it was; and one on which
+# nothing is executed, in the place of the home. What is not as it has to be ends the call.
+_FULL = """set -e
+mount --bind '{server}' /mnt
+mount -t tmpfs -o size=64k none /tmp
+mkdir -p '{server}'
+mount --bind /mnt '{server}'
+cat /dev/zero > /tmp/full 2>/dev/null || true
+if echo more 2>/dev/null > /tmp/more; then echo /tmp is not full >&2; exit 99; fi
+exec "$@"
+"""
+_NOEXEC = """set -e
+mount -t tmpfs -o noexec none "$HOME"
+mkdir -p "$HOME/.ansible/tmp"
+cp /bin/true "$HOME/.ansible/tmp"
+if "$HOME/.ansible/tmp/true" 2>/dev/null; then echo "$HOME" is not noexec >&2; exit 99; fi
+rm "$HOME/.ansible/tmp/true"
+exec "$@"
+"""
+MOUNTED = ("full /tmp", "noexec home")
+
+
 def _root_ways(folder: Path, server_folder: Path) -> Ways:
-    """Other file systems, which root alone can mount for a program."""
-    if os.geteuid() or subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+    """Other file systems, which root alone can have for a program."""
+    if os.geteuid():
         return {}
-    keep = f"mount --bind '{server_folder}' /mnt; mount -t tmpfs -o size=64k none /tmp; " \
-           f"mkdir -p '{server_folder}'; mount --bind /mnt '{server_folder}'; head -c 99999 /dev/zero > /tmp/full"
-    namespace = ("unshare", "--mount", "/bin/sh", "-c")
-    usual = {"ansible_python_interpreter": "auto_silent", "HOME": "/root"}
-    return {
+    ways = {
         "chroot": Way(apart("chroot", "/")),
         "chroot without Python": Way(
             apart("chroot", str(_bare_root(folder / "bare")), ansible_python_interpreter="auto"), "",
             f"no Python 3.6 or later as {', '.join(_host_program.INTERPRETERS)} (exit code 127"),
-        "full /tmp": Way(apart(*namespace, f'({keep}) 2>/dev/null; "$@"', "sh", **usual)),
-        "noexec home": Way(
-            apart(*namespace, 'mount -t tmpfs -o noexec,ro none /root; exec "$@"', "sh", **usual)),
     }
+    namespace = ("unshare", "--mount", "/bin/sh", "-c")
+    can_mount = [*namespace, "mount -t tmpfs none /mnt"]
+    if subprocess.run(can_mount, check=False, capture_output=True).returncode == 0:
+        scripts = (_FULL.replace("{server}", str(server_folder)), _NOEXEC)
+        for name, text in zip(MOUNTED, scripts, strict=True):
+            ways[name] = Way(apart(*namespace, text, "sh", ansible_python_interpreter="auto_silent"))
+    return ways
 
 
 def _bare_root(folder: Path) -> Path:
