@@ -195,6 +195,9 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         with self._connected(pipelining=True, reconnection_retries=call.retries):
             seen = self._low_level_execute_command(command, in_data=program)
         reply = _host_program.read(nonce, seen["stdout"])
+        if seen["rc"] < 0 and not reply.began:
+            # ssh, or what else connects to it: the host may have told of its beginning all the same.
+            reply = _host_program.Reply(True, problem="what connects to it was killed")
         self._say(f"host code over standard input, Python {printable(reply.python) or '(did not start)'}, "
                   f"{len(program)} bytes there, {len(seen['stdout'])} back, {time.monotonic() - begin:.2f} s")
         return reply, _in_words(seen, reply, call.secret)
@@ -314,9 +317,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
 
 def _lost(reply: _host_program.Reply, seen: str) -> Result:
     """The result of a task that does not know what the host has done."""
-    finding = _catalogue.finding(
-        "answer-lost", "place",
-        f"The host has begun its work (Python {printable(reply.python)}), but {reply.problem} ({seen}).")
+    begun = f"has begun its work (Python {printable(reply.python)})" if reply.python else "may have begun its work"
+    finding = _catalogue.finding("answer-lost", "place", f"The host {begun}, but {reply.problem} ({seen}).")
     return {"failed": True, "msg": str(finding), "findings": _report.findings_as_data([finding])}
 
 

@@ -190,6 +190,17 @@ def test_what_began_is_never_asked_again(act: t.Any, spoil: t.Callable[[str], st
         assert (len(host.programs), calls) == (1, [])
 
 
+@pytest.mark.parametrize("transport", ["auto", "stdin"])
+def test_what_may_have_begun_is_never_asked_again(act: t.Any, transport: str) -> None:
+    """An ssh that is killed may have had the beginning before it."""
+    action, run = look(act, transport)
+    _host, calls = Host(action), asked(action, answers.in_sync(PAIR))
+    action._low_level_execute_command = lambda command, in_data: {"rc": -9, "stdout": "", "stderr": ""}
+    message = run()["msg"]
+    assert message.startswith("answer-lost: The host may have begun its work, but what connects to it was killed (")
+    assert calls == []
+
+
 @pytest.mark.parametrize("spoil", [
     lambda out: "Welcome!\r\n" + out.replace("\n", "\r\n") + "\r\nGood bye\r\n",
     lambda out: "no newline here" + out + "sep.sesam answer 3 abc",
@@ -260,14 +271,17 @@ def test_a_shell_that_is_configured_and_is_no_posix_shell_gets_the_module(act: t
 
 
 @pytest.mark.parametrize(("module", "options", "retries"), [
-    (sesam_cert_resolve, NOT_INSTALLED, 3), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, 3),
-    (sesam_pkcs8_convert, {"src": "/nowhere/a", "dest": "/nowhere/b"}, 0)])
+    (sesam_cert_resolve, NOT_INSTALLED, [3]), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, [3]),
+    (sesam_pkcs8_convert, {"src": "/nowhere/a", "dest": "/nowhere/b"}, [0]),
+    (sesam_selfsigned, {"private_key_path": "/etc/none.key", "csr_path": "/etc/none.csr", "names": ["a.example"],
+                        "key_size": 2048}, [3, 0])])
 def test_a_connection_that_breaks_sends_only_what_may_come_twice(
-    act: t.Any, module: types.ModuleType, options: dict[str, t.Any], retries: int
+    act: t.Any, module: types.ModuleType, options: dict[str, t.Any], retries: list[int]
 ) -> None:
     """A look, and a replacement: the run that has begun gives its answer to a second call."""
     action = act(module, **options)
     action._connection.options["reconnection_retries"] = 3
+    action._task.check_mode = True
     host, seen = Host(action), []
 
     def execute(command: str, in_data: bytes) -> dict[str, t.Any]:
@@ -276,7 +290,7 @@ def test_a_connection_that_breaks_sends_only_what_may_come_twice(
 
     action._low_level_execute_command = execute
     action.run(task_vars=VARIABLES)
-    assert seen == [{"pipelining": True, "reconnection_retries": retries}]
+    assert seen == [{"pipelining": True, "reconnection_retries": number} for number in retries]
     assert action._connection.options == {"pipelining": False, "reconnection_retries": 3}
 
 
