@@ -276,7 +276,8 @@ def main():
                            **_arguments.REPLACE_RULES)
     if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_cert_replace.")
-    module.exit_json(**answer("replace", _arguments.parameters(module.params, module.check_mode)))
+    # No invocation: a connection prints what a module answers at -vvv, and its arguments may hold a key.
+    module.exit_json(invocation={}, **answer("replace", _arguments.parameters(module.params, module.check_mode)))
 
 
 if __name__ == "__main__":

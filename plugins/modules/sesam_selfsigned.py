@@ -237,7 +237,8 @@ def main():
                            **_arguments.SELFSIGNED_RULES)
     if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_selfsigned.")
-    module.exit_json(**answer("key_files", _arguments.parameters(module.params, module.check_mode)))
+    # No invocation: a connection prints what a module answers at -vvv, and its arguments may hold a key.
+    module.exit_json(invocation={}, **answer("key_files", _arguments.parameters(module.params, module.check_mode)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import time
@@ -18,7 +19,7 @@ import typing as t
 import uuid
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _progress, _report
@@ -28,10 +29,21 @@ from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding
 _DISCOVERY = ("", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 _TRANSPORT_VARIABLE = "SEP_SESAM_TRANSPORT"
 _PROGRAM_VARIABLE = "SEP_SESAM_HOST_PROGRAM"
+_SSH_ARGUMENTS = "ssh_extra_args"
 # Of what a host has printed, so much is shown.
 _TAIL = 300
-# At -vvvv, ssh talks much of itself.
-_OF_SSH = re.compile(r"debug[123]: | *#\d+ ")
+# So much of what was sent is no coincidence in what was printed.
+_PIECE = 24
+# What tells no reason of a failure: what ssh says of itself, at -vvvv very much, and our own mark for a host without
+# Python.
+_IDLE = re.compile(
+    r"(?:^|(?<=ssh: ))(?:debug[123]: | *#\d+ |OpenSSH_\d|Authenticated to |Authenticated using |Transferred: sent |"
+    r"Bytes per second: sent |Warning: Permanently added |Warning: No xauth data|X11 forwarding request failed|"
+    r"Pseudo-terminal will not be allocated|ControlSocket .* already exists, disabling|\*\* |"
+    r"(?:Shared c|C)onnection to \S+ closed\.|sep\.sesam [0-9a-f]{32} no-python)[^\r\n]*[\r\n]*", re.MULTILINE)
+# Nobody knows how far it came: ansible-core tells of a connection that fails alike at every time.
+_GOES_ON = ("If the host had begun its work by then, it goes on alone, and ends it or takes it back by itself. Run the "
+            "play again: it looks anew at what is there, and finishes or undoes what was left.")
 # What lets a call take long.
 _LIMITS = ("lock_timeout", "stop_timeout", "start_timeout")
 
@@ -56,12 +68,23 @@ class Call:
     has_secret: bool
 
     @property
-    def may_come_twice(self) -> bool:
-        """Whether a connection may send it again when it breaks.
+    def retries(self) -> int | None:
+        """How often a connection may send it again when it breaks; C(None): as configured.
 
-        A look changes nothing; a replacement whose run has begun waits for the answer of that run.
+        A look may come twice, and a replacement: where its run has begun, the second call waits for the answer of that.
         """
-        return _arguments.OF_MODULE[self.module].question in ("resolve", "replace")
+        return None if not self.changes or _arguments.OF_MODULE[self.module].question == "replace" else 0
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something, which a look does not."""
+        verb = (self.arguments.get("order") or {}).get("verb")
+        return _arguments.OF_MODULE[self.module].question != "resolve" and verb != "look"
+
+    @property
+    def secret(self) -> str:
+        """What may not be shown, as it is sent; empty where nothing is secret."""
+        return json.dumps(self.arguments) if self.has_secret else ""
 
     @property
     def limits(self) -> str:
@@ -93,7 +116,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         """
         self._host = str(task_vars.get("inventory_hostname", ""))
         call = Call(module or self._task.action.rpartition(".")[2], {**self._installation(), **arguments}, has_secret)
-        with self._progress_told(call):
+        with self._progress_told(call), self._failure_explained(call):
             return self._by_some_way(call, task_vars)
 
     def _by_some_way(self, call: Call, task_vars: dict[str, t.Any]) -> Result:
@@ -144,13 +167,14 @@ class HostCalls(ActionBase):  # type: ignore[misc]
 
     def _obstacle(self) -> str:
         """Why nothing can be sent to the standard input of a program on the host; empty if it can."""
-        family = getattr(self._connection._shell, "SHELL_FAMILY", "sh")
-        if family == "powershell":
-            raise Refused(_catalogue.finding(
-                "host-windows", "place", "The host is reached by PowerShell (or become method runas)."))
+        family, become = getattr(self._connection._shell, "SHELL_FAMILY", "sh"), self._connection.become
+        windows = "The host is reached by PowerShell." if family == "powershell" else ""
+        if become is not None and become.name == "runas":
+            windows = "become method runas is for Windows; for Linux there is sudo."
+        if windows:
+            raise Refused(_catalogue.finding("host-windows", "place", windows))
         if family != "sh":
             return f"the shell is {family}, no POSIX shell"
-        become = self._connection.become
         if not self._connection.has_pipelining:
             return f"the connection {self._connection.transport} passes no standard input to a program"
         # ansible-core before 2.19 knows this of su alone.
@@ -168,12 +192,15 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         command = _host_program.command(self._interpreter(task_vars), self._compute_environment_string(), nonce)
         begin = time.monotonic()
         # Without pipelining, a connection may use a terminal for the prompt of become, and the program would go there.
-        with self._connected(pipelining=True, reconnection_retries=None if call.may_come_twice else 0):
+        with self._connected(pipelining=True, reconnection_retries=call.retries):
             seen = self._low_level_execute_command(command, in_data=program)
         reply = _host_program.read(nonce, seen["stdout"])
+        if seen["rc"] < 0 and not reply.began:
+            # ssh, or what else connects to it: the host may have told of its beginning all the same.
+            reply = _host_program.Reply(True, problem="what connects to it was killed")
         self._say(f"host code over standard input, Python {printable(reply.python) or '(did not start)'}, "
                   f"{len(program)} bytes there, {len(seen['stdout'])} back, {time.monotonic() - begin:.2f} s")
-        return reply, _in_words(seen)
+        return reply, _in_words(seen, reply, call.secret)
 
     def _interpreter(self, task_vars: dict[str, t.Any]) -> str:
         """The Python that is configured for the host; empty if the host is to find one."""
@@ -211,7 +238,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
     def _by_module(self, call: Call, task_vars: dict[str, t.Any], why: str, pipelined: bool | None = None) -> Result:
         """Run the module of that name; C(why) not otherwise; C(pipelined) as configured where it is C(None)."""
         # Without, its arguments would lie on the host's disk in clear.
-        with self._connected(pipelining=True if call.has_secret and pipelined is None else pipelined):
+        with self._connected(pipelining=True if call.has_secret and pipelined is None else pipelined,
+                             reconnection_retries=call.retries):
             if call.has_secret:
                 self._refuse_to_expose(*self._exposures(why))
             begin = time.monotonic()
@@ -220,6 +248,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
         if "refused" not in answer:
             raise HostFailed(answer)
+        # By standard input there is none.
+        answer.pop("invocation", None)
         return answer
 
     def _exposures(self, why: str) -> t.Iterator[str]:
@@ -240,10 +270,13 @@ class HostCalls(ActionBase):  # type: ignore[misc]
     @contextlib.contextmanager
     def _connected(self, **options: t.Any) -> t.Iterator[None]:
         """Set options of the connection, whatever is configured, for the time being; C(None) leaves one."""
-        before = {name: self._connection.get_option(name) for name, value in options.items()
-                  if value is not None and self._has_option(name)}
+        wanted = {name: value for name, value in options.items() if value is not None}
+        before = {name: self._connection.get_option(name) for name in (*wanted, _SSH_ARGUMENTS)
+                  if self._has_option(name)}
+        # The last word on terminals, whatever ssh is told elsewhere; where Ansible needs one, its own -tt comes later.
+        wanted[_SSH_ARGUMENTS] = f"{before.get(_SSH_ARGUMENTS) or ''} -T".strip()
         for name in before:
-            self._connection.set_option(name, options[name])
+            self._connection.set_option(name, wanted[name])
         try:
             yield
         finally:
@@ -257,6 +290,17 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         except (KeyError, AttributeError, ValueError):
             return False
         return True
+
+    @contextlib.contextmanager
+    def _failure_explained(self, call: Call) -> t.Iterator[None]:
+        """Where the connection fails: the reason alone, and what becomes of a host that has begun."""
+        try:
+            yield
+        except AnsibleConnectionFailure as exc:
+            reason = _in_a_line(str(exc.message))
+            if call.changes and not self._task.check_mode:
+                reason = f"{reason.rstrip('.')}. {_GOES_ON}"
+            raise AnsibleConnectionFailure(reason) from None
 
     def _progress_told(self, call: Call) -> contextlib.AbstractContextManager[None]:
         """For somebody who waits: -v."""
@@ -273,15 +317,30 @@ class HostCalls(ActionBase):  # type: ignore[misc]
 
 def _lost(reply: _host_program.Reply, seen: str) -> Result:
     """The result of a task that does not know what the host has done."""
-    finding = _catalogue.finding(
-        "answer-lost", "place",
-        f"The host has begun its work (Python {printable(reply.python)}), but {reply.problem} ({seen}).")
+    begun = f"has begun its work (Python {printable(reply.python)})" if reply.python else "may have begun its work"
+    finding = _catalogue.finding("answer-lost", "place", f"The host {begun}, but {reply.problem} ({seen}).")
     return {"failed": True, "msg": str(finding), "findings": _report.findings_as_data([finding])}
 
 
-def _in_words(seen: dict[str, t.Any]) -> str:
-    """Exit code, and the end of what was printed as errors, else of what was printed at all."""
-    # Only the end is looked at: a host may print very much.
-    lines = (seen["stderr"].strip() or seen["stdout"])[-100 * _TAIL:].splitlines()
-    printed = printable(" ".join(" ".join(line for line in lines if not _OF_SSH.match(line)).split()))
-    return f"exit code {seen['rc']}" + (f": {printed[-_TAIL:]}" if printed else "")
+def _in_words(seen: dict[str, t.Any], reply: _host_program.Reply, secret: str) -> str:
+    """Exit code, and the ends of what was printed as errors and otherwise; of an answer, where there is no error.
+
+    Unless it repeats a piece of what is secret: a terminal does, or a shell that takes the program for its own.
+    """
+    errors = _end(seen["stderr"])
+    ends = [errors] if errors and reply.began else [errors, _end(seen["stdout"])]
+    printed = "; ".join(filter(None, ends))
+    if any(printed[begin:begin + _PIECE] in secret for begin in range(len(printed) - _PIECE + 1)):
+        printed = "what was printed is not shown, since it repeats what was sent"
+    return f"exit code {seen['rc']}" + (f": {printed}" if printed else "")
+
+
+def _end(text: str) -> str:
+    """The end of what was printed, in one line, without what tells no reason."""
+    # A host may print very much.
+    return _in_a_line(text[-100 * _TAIL:])[-_TAIL:].strip()
+
+
+def _in_a_line(text: str) -> str:
+    """Several lines as one, without those that tell no reason."""
+    return printable(" ".join(_IDLE.sub("", text).split()))

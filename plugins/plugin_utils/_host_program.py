@@ -34,6 +34,9 @@ _START = ("import hashlib,sys;sys.version_info<(3,6)and sys.exit(1);"
           "seal=sys.stdin.buffer.readline();text=sys.stdin.buffer.read();"
           "exec(text if hashlib.sha256(text).hexdigest().encode()in seal else"
           ' "print(\'sep.sesam: the program did not come whole; nothing was done.\',file=sys.stderr)"if seal else"")')
+# A terminal repeats what is sent to it, and has no end: nothing is started there, and it repeats no more.
+_NO_TERMINAL = ("if [ -t 0 ]; then stty -echo 2>/dev/null; "
+                "echo 'sep.sesam: standard input is a terminal; nothing was started.' >&2; exit 1; fi; ")
 
 
 def _read_sources() -> tuple[str, str]:
@@ -91,7 +94,7 @@ def command(interpreter: str, environment: str, nonce: str) -> str:
     start = f"{environment} $python -I -c {shlex.quote(_START)}".strip()
     # One that was killed is not followed by another one.
     turn = f"{start} && exit 0; rc=$?; [ $rc -le 128 ] || exit $rc"
-    return f"for python in {places}; do {turn}; done; echo; echo sep.sesam {nonce} no-python; exit 127"
+    return f"{_NO_TERMINAL}for python in {places}; do {turn}; done; echo; echo sep.sesam {nonce} no-python; exit 127"
 
 
 def read(nonce: str, stdout: str) -> Reply:

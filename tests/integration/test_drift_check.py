@@ -84,11 +84,17 @@ def test_in_sync_with_and_without_a_certificate_on_the_controller(
 
 @pytest.mark.parametrize("check_mode", [[], ["--check"]], ids=["real", "check"])
 def test_everything_that_can_be_wrong_at_once(
-    check_mode: list[str], make_server: MakeServer, controller: Controller, old: Pair, wanted: Pair, files: Files
+    check_mode: list[str], make_server: MakeServer, controller: Controller, old: Pair, wanted: Pair, files: Files,
+    tmp_path: Path,
 ) -> None:
     """The first host cannot be reached, and others are in sync, drift, and have no Python."""
     good, drifted = make_server(wanted), make_server(old)
-    hosts = {"a": unreachable(), "b": hosted(good, files), "c": hosted(drifted, files),
+    # It takes all that is sent before it fails: else ansible-core may tell of the broken pipe instead of the reason.
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\n[ -t 0 ] || cat > /dev/null\nexec ssh "$@"\n')
+    ssh.chmod(0o755)
+    hosts = {"a": {**unreachable(), "ansible_ssh_executable": str(ssh)},
+             "b": hosted(good, files), "c": hosted(drifted, files),
              "d": hosted(good, files, python="/no/such/python"), "e": hosted(good, files, certificate="no/such/file")}
 
     run = check(controller, hosts, *check_mode)

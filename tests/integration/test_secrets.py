@@ -17,9 +17,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from integration import host_program
 from integration.accounts import Account
-from integration.certificates import Authority, Files, Pair
+from integration.certificates import Authority, Files, Key, Pair
 from integration.controller import HOST_PYTHON, OWN, Controller, Outcome, Variables, local, needs_modules
 from integration.secret_text import Secrets
 from integration.servers import Server
@@ -233,6 +234,52 @@ def test_key_of_a_request_is_nowhere_else(
 EXPOSING = {"ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_DEBUG": "1"}
 BY_STDIN = {"SEP_SESAM_TRANSPORT": "stdin"}
 BY_MODULE = {"SEP_SESAM_TRANSPORT": "module"}
+
+
+def _new_key(path: Path, old: Pair) -> Pair:
+    """A key that a run has made, in the shape in which keys are searched for."""
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    return Pair(old.certificate, t.cast("Key", key))
+
+
+@needs_modules
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_nothing_is_seen_over_ssh_by_a_module(
+    pipelining: bool, own_sshd: Sshd, make_server: t.Callable[..., Server], old: Pair, pair: Pair,
+    controller: Controller, tmp_path: Path,
+) -> None:
+    """The connection prints what a module answers: in it is neither a key that was given nor one that was made."""
+    server, asking = make_server(old), make_server(old)
+    files, place = pair.write(tmp_path / "files", "TraditionalOpenSSL", PASSPHRASE), tmp_path / "host"
+    place.mkdir()
+    made, converted = place / "made.key", place / "converted.key"
+    playbook = _play(
+        tmp_path,
+        {"name": "Stop rmi, place the pair", "sep.sesam.sesam_cert_replace": {
+            "certificate": str(files.certificate), "private_key": str(files.private_key), "passphrase": PASSPHRASE,
+            "sesam2000_ini": server.instance.sesam2000_ini, "port": server.instance.port}},
+        {"sep.sesam.sesam_selfsigned": {
+            "names": ["a.example"], "key_size": 2048, "certificate_path": str(place / "made.crt"),
+            "private_key_path": str(made)}},
+        {"sep.sesam.sesam_selfsigned": {
+            "names": ["a.example"], "key_size": 2048, "pending": True, "key_from": "controller",
+            "sesam2000_ini": asking.instance.sesam2000_ini}},
+        {"sep.sesam.sesam_pkcs8_convert": {
+            "src": str(files.private_key), "dest": str(converted), "passphrase": PASSPHRASE}},
+    )  # fmt: skip
+    host = {**local(), **own_sshd.variables("127.0.1.1", "root"), "ansible_pipelining": pipelining}
+    log = tmp_path / "ansible.log"
+
+    run = controller.run({"one": host}, *LOUD, playbook=playbook, env={"ANSIBLE_LOG_PATH": str(log), **BY_MODULE})
+
+    assert (run.rc, run.recap()["changed"]) == (0, 4), run.output
+    assert run.output.count("sep.sesam: ordinary module, since transport is module") >= 4
+    assert converted.read_bytes() == pair.key_pem()
+    secrets = Secrets(pair, PASSPHRASE)
+    secrets.add_encrypted(files.private_key.read_bytes())
+    for path in (made, asking.state_folder / "pending" / "sesam.https.key"):
+        secrets.add(_new_key(path, old))
+    _assert_silent(run, secrets, log)
 
 
 @needs_modules

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
-from integration import host_program, processes, ways
+from integration import addresses, host_program, processes, ways
 from integration.accounts import Account
 from integration.certificates import Files, Pair
 from integration.controller import HOST_PYTHON, Controller, Outcome, Variables, local, needs_modules
 from integration.processes import wait_until
+from integration.secret_text import Secrets
 from integration.servers import Server
 from integration.sshd import Sshd
 from integration.ways import Way, Ways
@@ -33,7 +34,7 @@ PAIR = {"certificate": "{{ sesam_https_certificate }}", "private_key": "{{ sesam
 LOOK = {"name": "Look", RESOLVE: PLACE}
 TRY = {"name": "Try", REPLACE: {**PLACE, **PAIR}, "check_mode": True, "diff": True}
 # What differs from one call to the next, and what ansible-core thinks of a connection.
-_VOLATILE = {"clock", "seconds", "days_left", "checked", "invocation", "deprecations"}
+_VOLATILE = {"clock", "seconds", "days_left", "checked", "deprecations"}
 
 
 def play(folder: Path, *tasks: dict[str, t.Any], **keywords: t.Any) -> Path:
@@ -118,17 +119,22 @@ def test_every_way_on_this_machine(
     run = _tour(controller, tmp_path, server, files, paths)
     _compare(run, paths, subtests)
     assert server.tree() == before
+    for name in set(ways.MOUNTED) - set(paths):
+        with subtests.test(name):
+            pytest.skip("no file system can be mounted here")
 
 
 @needs_modules
 def test_every_way_over_ssh(
     server: Server, controller: Controller, files: Files, tmp_path: Path, own_sshd: Sshd, account: Account,
-    subtests: pytest.Subtests,
+    wanted: Pair, subtests: pytest.Subtests,
 ) -> None:
     with ways.ssh_ways(own_sshd, account) as paths:
         paths["by module"] = Way({**local(), "transport": "module"}, "module")
         run = _tour(controller, tmp_path, server, files, paths)
     _compare(run, paths, subtests)
+    with subtests.test("no way gives the key back"):
+        assert Secrets(wanted).found_in(run.output) == ""
     for program in ways.missing():
         with subtests.test(program):
             pytest.skip(f"{program} is not installed")
@@ -277,6 +283,8 @@ def test_what_is_killed_in_the_middle_is_not_run_again(
         assert outcome.replace("python").message.startswith("answer-lost: The host has begun its work (Python 3.")
         assert "exit code 137" in outcome.replace("python").message
         assert "Run the play again" in outcome.replace("python").message
+        assert all("it goes on alone" in outcome.replace(name).message for name in ("session", "shell")
+                   if outcome.replace(name).status == "unreachable")
         # Where ssh asks again, the answer is that of the run that has finished.
         assert outcome.replace("session").status in ("unreachable", "ok")
         assert outcome.replace("shell").status in ("unreachable", "failed", "ok")
@@ -285,6 +293,62 @@ def test_what_is_killed_in_the_middle_is_not_run_again(
         assert again.rc == 0, again.output
         assert {name: server.served() for name, server in made.items()} == dict.fromkeys(made, wanted.fingerprint)
         assert [made[name].starts() - starts[name] for name in ("shell", "session")] == [1, 1]
+
+
+# An ssh that breaks when its work is done, where that has changed something.
+_BREAKS = """#!/bin/sh
+seen() {{ ls -lR --full-time '{place}' | cksum; }}
+before=$(seen)
+ssh "$@"
+rc=$?
+[ "$before" = "$(seen)" ] || rc=255
+exit $rc
+"""
+
+
+@needs_modules
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize("transport", ["stdin", "module"])
+def test_a_connection_that_breaks_at_the_end_has_nothing_done_twice(
+    transport: str, pipelining: bool, server: Server, wanted: Pair, files: Files, controller: Controller,
+    own_sshd: Sshd, tmp_path: Path,
+) -> None:
+    """Whatever retries are configured; but a replacement is asked for its answer."""
+    place = Path(server.instance.folder) / "place"
+    place.mkdir()
+    ssh, python, runs = tmp_path / "ssh", tmp_path / "python", tmp_path / "runs"
+    ssh.write_text(_BREAKS.format(place=server.instance.folder))
+    python.write_text(f"#!/bin/sh\necho run >> '{runs}'\nexec {HOST_PYTHON} \"$@\"\n")
+    for program in (ssh, python):
+        program.chmod(0o755)
+    starts = server.starts()
+    pair = {"certificate_path": str(place / "made.crt"), "private_key_path": str(place / "made.key")}
+    converted = place / "converted.key"
+    tasks: dict[str, dict[str, t.Any]] = {
+        "Convert": {"sep.sesam.sesam_pkcs8_convert": {"src": str(files.private_key), "dest": str(converted)}},
+        "Make": {"sep.sesam.sesam_selfsigned": {"names": ["a.example"], "key_size": 2048, **pair}},
+        "Replace": {REPLACE: {**PLACE, **PAIR}},
+    }
+    host = {**local(python), **own_sshd.variables(addresses.address(0), "root"), **server.variables(files),
+            "ansible_ssh_executable": str(ssh), "ansible_ssh_retries": 2, "ansible_pipelining": pipelining}
+    told: dict[str, tuple[str, dict[str, t.Any]]] = {}
+    counted: dict[str, int] = {}
+    for name, task in tasks.items():
+        runs.write_text("")
+        run = controller.run({"one": host}, playbook=play(tmp_path, {"name": name, **task}),
+                             env={"SEP_SESAM_TRANSPORT": transport})
+        told.update(results(run, "one"))
+        counted[name] = len(runs.read_text().splitlines())
+    # To make a pair is a look more, which changes nothing.
+    assert counted == {"Convert": 1, "Make": 2, "Replace": 2}
+    for name in ("Convert", "Make"):
+        status, result = told[name]
+        assert (status, "it goes on alone, and ends it or takes it back by itself" in result["msg"]) == (
+            "unreachable", True)
+    assert converted.read_bytes() == wanted.key_pem()
+    assert all(Path(path).exists() for path in pair.values())
+    assert (told["Replace"][0], told["Replace"][1]["changed"]) == ("ok", True)
+    assert (server.starts() - starts, server.served()) == (1, wanted.fingerprint)
 
 
 def _program(server: Server, pair: Pair) -> tuple[str, bytes]:

@@ -84,23 +84,45 @@ def local_ways(folder: Path, server_folder: Path) -> Ways:
     return {**ways, **_root_ways(folder, server_folder)}
 
 
+# A file system in the place of /tmp without a byte left, in which the server still is where it was; and one on which
+# nothing is executed, in the place of the home. What is not as it has to be ends the call.
+_FULL = """set -e
+mount --bind '{server}' /mnt
+mount -t tmpfs -o size=64k none /tmp
+mkdir -p '{server}'
+mount --bind /mnt '{server}'
+cat /dev/zero > /tmp/full 2>/dev/null || true
+if echo more 2>/dev/null > /tmp/more; then echo /tmp is not full >&2; exit 99; fi
+exec "$@"
+"""
+_NOEXEC = """set -e
+mount -t tmpfs -o noexec none "$HOME"
+mkdir -p "$HOME/.ansible/tmp"
+cp /bin/true "$HOME/.ansible/tmp"
+if "$HOME/.ansible/tmp/true" 2>/dev/null; then echo "$HOME" is not noexec >&2; exit 99; fi
+rm "$HOME/.ansible/tmp/true"
+exec "$@"
+"""
+MOUNTED = ("full /tmp", "noexec home")
+
+
 def _root_ways(folder: Path, server_folder: Path) -> Ways:
-    """Other file systems, which root alone can mount for a program."""
-    if os.geteuid() or subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+    """Other file systems, which root alone can have for a program."""
+    if os.geteuid():
         return {}
-    keep = f"mount --bind '{server_folder}' /mnt; mount -t tmpfs -o size=64k none /tmp; " \
-           f"mkdir -p '{server_folder}'; mount --bind /mnt '{server_folder}'; head -c 99999 /dev/zero > /tmp/full"
-    namespace = ("unshare", "--mount", "/bin/sh", "-c")
-    usual = {"ansible_python_interpreter": "auto_silent", "HOME": "/root"}
-    return {
+    ways = {
         "chroot": Way(apart("chroot", "/")),
         "chroot without Python": Way(
             apart("chroot", str(_bare_root(folder / "bare")), ansible_python_interpreter="auto"), "",
             f"no Python 3.6 or later as {', '.join(_host_program.INTERPRETERS)} (exit code 127"),
-        "full /tmp": Way(apart(*namespace, f'({keep}) 2>/dev/null; "$@"', "sh", **usual)),
-        "noexec home": Way(
-            apart(*namespace, 'mount -t tmpfs -o noexec,ro none /root; exec "$@"', "sh", **usual)),
     }
+    namespace = ("unshare", "--mount", "/bin/sh", "-c")
+    can_mount = [*namespace, "mount -t tmpfs none /mnt"]
+    if subprocess.run(can_mount, check=False, capture_output=True).returncode == 0:
+        scripts = (_FULL.replace("{server}", str(server_folder)), _NOEXEC)
+        for name, text in zip(MOUNTED, scripts, strict=True):
+            ways[name] = Way(apart(*namespace, text, "sh", ansible_python_interpreter="auto_silent"))
+    return ways
 
 
 def _bare_root(folder: Path) -> Path:
@@ -143,6 +165,7 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
 
         boss = user("{name} ALL=(ALL) ALL", uid=0)
         noisy, tied = user(free, shell=stack.enter_context(_noisy_shell())), user(free, terminal)
+        in_a_pty = user("{name} ALL=(ALL) ALL", "Defaults:{name} use_pty")
         lectured = user("{name} ALL=(ALL) ALL", "Defaults:{name} lecture=always")
         password = {"ansible_become_password": account.password}
         ways = {
@@ -162,6 +185,13 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
                 method="su", ansible_become_user=boss.name, ansible_become_password=boss.password,
                 ansible_admin_users=["root", boss.name])),
         }
+        for words in ("-tt", "-o RequestTTY=force"):
+            asks = {"ansible_ssh_args": f"-o ControlMaster=auto -o ControlPersist=5s {words}"}
+            ways[f"ssh {words}"] = Way(login(**asks))
+            ways[f"ssh {words}, sudo use_pty"] = Way(become(
+                in_a_pty, ansible_become_password=in_a_pty.password, **asks))
+        ways["a terminal all the same"] = no_tty("standard input is a terminal; nothing was started")._replace(
+            variables=login(ansible_ssh_executable=str(stack.enter_context(_stubborn_ssh()))))
         # With a password, this connection opens a terminal unless it is pipelined.
         ways["local, sudo with password"] = Way({
             **local(), "ansible_become": True, "ansible_become_user": boss.name, "ansible_become_password": "unused",
@@ -186,16 +216,26 @@ def missing() -> list[str]:
     return [program for program in (*_SHELLS, "doas") if not shutil.which(program)]
 
 
-@contextlib.contextmanager
-def _noisy_shell() -> t.Iterator[Path]:
+def _noisy_shell() -> contextlib.AbstractContextManager[Path]:
     """A login shell that talks before and after."""
+    return _program('echo "Welcome!\\nsep.sesam"\necho Authorised users only >&2\n'
+                    '/bin/sh "$@"\nrc=$?\nprintf "Good bye"\nexit $rc')
+
+
+def _stubborn_ssh() -> contextlib.AbstractContextManager[Path]:
+    """An ssh that opens a terminal, whatever it is asked for."""
+    return _program('for word do shift; [ "$word" = -T ] || set -- "$@" "$word"; done\nexec ssh -tt "$@"')
+
+
+@contextlib.contextmanager
+def _program(text: str) -> t.Iterator[Path]:
+    """Some lines of shell as a program that everybody can run."""
     folder = Path(tempfile.mkdtemp(prefix="shell-"))
     folder.chmod(0o755)
     try:
-        shell = folder / "noisy"
-        shell.write_text('#!/bin/sh\necho "Welcome!\\nsep.sesam"\necho Authorised users only >&2\n'
-                         '/bin/sh "$@"\nrc=$?\nprintf "Good bye"\nexit $rc\n')
-        shell.chmod(0o755)
-        yield shell
+        program = folder / "program"
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+        yield program
     finally:
         shutil.rmtree(folder)

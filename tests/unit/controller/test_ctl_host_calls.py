@@ -13,10 +13,15 @@ from pathlib import Path
 
 import pytest
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.sep.sesam.plugins.action import sesam_cert_replace, sesam_cert_resolve, sesam_pkcs8_convert
+from ansible_collections.sep.sesam.plugins.action import (
+    sesam_cert_replace,
+    sesam_cert_resolve,
+    sesam_pkcs8_convert,
+    sesam_selfsigned,
+)
 from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program, _progress
 from unit import answers, pki
 from unit.actions import asked
@@ -185,6 +190,17 @@ def test_what_began_is_never_asked_again(act: t.Any, spoil: t.Callable[[str], st
         assert (len(host.programs), calls) == (1, [])
 
 
+@pytest.mark.parametrize("transport", ["auto", "stdin"])
+def test_what_may_have_begun_is_never_asked_again(act: t.Any, transport: str) -> None:
+    """An ssh that is killed may have had the beginning before it."""
+    action, run = look(act, transport)
+    _host, calls = Host(action), asked(action, answers.in_sync(PAIR))
+    action._low_level_execute_command = lambda command, in_data: {"rc": -9, "stdout": "", "stderr": ""}
+    message = run()["msg"]
+    assert message.startswith("answer-lost: The host may have begun its work, but what connects to it was killed (")
+    assert calls == []
+
+
 @pytest.mark.parametrize("spoil", [
     lambda out: "Welcome!\r\n" + out.replace("\n", "\r\n") + "\r\nGood bye\r\n",
     lambda out: "no newline here" + out + "sep.sesam answer 3 abc",
@@ -227,14 +243,21 @@ def test_the_interpreter_of_the_host_to_which_it_is_delegated(act: t.Any) -> Non
     assert "ansible_python_interpreter is /nowhere/b" in run()["msg"]
 
 
-def test_powershell_is_refused(act: t.Any) -> None:
-    action, run = look(act)
-    calls = asked(action, {})
-    action._connection._shell = types.SimpleNamespace(SHELL_FAMILY="powershell")
-    message = run()["msg"]
-    assert message.startswith(f"{UNTOUCHED}host-windows: ")
-    assert "runas" in message
-    assert calls == []
+@pytest.mark.parametrize("transport", ["auto", "stdin", "module"])
+@pytest.mark.parametrize(("family", "become", "says"), [
+    ("powershell", None, "The host is reached by PowerShell."),
+    ("sh", "runas", "become method runas is for Windows; for Linux there is sudo."),
+    ("powershell", "runas", "become method runas is for Windows; for Linux there is sudo."),
+])
+def test_windows_is_refused_before_anything_is_sent(
+    act: t.Any, family: str, become: str | None, says: str, transport: str
+) -> None:
+    action, run = look(act, transport)
+    host, calls = Host(action), asked(action, {})
+    action._connection._shell = types.SimpleNamespace(SHELL_FAMILY=family)
+    action._connection.become = become and types.SimpleNamespace(name=become)
+    assert run()["msg"].startswith(f"{UNTOUCHED}host-windows: {says} This collection is for SEP sesam on Linux")
+    assert (host.programs, calls) == ([], [])
 
 
 @pytest.mark.parametrize("family", ["csh", "fish"])
@@ -248,14 +271,17 @@ def test_a_shell_that_is_configured_and_is_no_posix_shell_gets_the_module(act: t
 
 
 @pytest.mark.parametrize(("module", "options", "retries"), [
-    (sesam_cert_resolve, NOT_INSTALLED, 3), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, 3),
-    (sesam_pkcs8_convert, {"src": "/nowhere/a", "dest": "/nowhere/b"}, 0)])
+    (sesam_cert_resolve, NOT_INSTALLED, [3]), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, [3]),
+    (sesam_pkcs8_convert, {"src": "/nowhere/a", "dest": "/nowhere/b"}, [0]),
+    (sesam_selfsigned, {"private_key_path": "/etc/none.key", "csr_path": "/etc/none.csr", "names": ["a.example"],
+                        "key_size": 2048}, [3, 0])])
 def test_a_connection_that_breaks_sends_only_what_may_come_twice(
-    act: t.Any, module: types.ModuleType, options: dict[str, t.Any], retries: int
+    act: t.Any, module: types.ModuleType, options: dict[str, t.Any], retries: list[int]
 ) -> None:
     """A look, and a replacement: the run that has begun gives its answer to a second call."""
     action = act(module, **options)
     action._connection.options["reconnection_retries"] = 3
+    action._task.check_mode = True
     host, seen = Host(action), []
 
     def execute(command: str, in_data: bytes) -> dict[str, t.Any]:
@@ -264,8 +290,85 @@ def test_a_connection_that_breaks_sends_only_what_may_come_twice(
 
     action._low_level_execute_command = execute
     action.run(task_vars=VARIABLES)
-    assert seen == [{"pipelining": True, "reconnection_retries": retries}]
+    assert seen == [{"pipelining": True, "reconnection_retries": number} for number in retries]
     assert action._connection.options == {"pipelining": False, "reconnection_retries": 3}
+
+
+@pytest.mark.parametrize("given", [None, "-v", "-tt -o RequestTTY=force"])
+@pytest.mark.parametrize("transport", ["stdin", "module"])
+def test_ssh_is_asked_for_no_terminal(act: t.Any, transport: str, given: str | None) -> None:
+    """Of C(-t) and C(-T), the last one counts."""
+    action, run = look(act, transport)
+    action._connection.options["ssh_extra_args"] = given
+    seen: list[str | None] = []
+
+    def set_option(name: str, value: t.Any) -> None:
+        action._connection.options[name] = value
+        if name == "ssh_extra_args":
+            seen.append(value)
+
+    action._connection.set_option = set_option
+    Host(action)
+    asked(action, answers.in_sync(PAIR))
+    run()
+    assert seen == [f"{given} -T" if given else "-T", given]
+
+
+SSH_TALKS = (
+    "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0.11\r\ndebug1: Reading configuration data\r\n  #2 client-session\r\n"
+    "Warning: Permanently added '[127.0.1.1]:2222' (ED25519) to the list of known hosts.\r\n"
+    "** WARNING: connection is not using a post-quantum key exchange algorithm.\r\n"
+    "Pseudo-terminal will not be allocated because stdin is not a terminal.\r\n")
+
+
+@pytest.mark.parametrize(("stderr", "stdout", "shown"), [
+    (f"{SSH_TALKS}sudo: no\r\nShared connection to 127.0.1.1 closed.\r\n", "", ": sudo: no"),
+    (f"{SSH_TALKS}Connection to one closed.\r\n", "", ""),
+    (f"Authorised users only\r\n{SSH_TALKS}", "This account is not available.\n",
+     ": Authorised users only; This account is not available."),
+    ("Connection to one closed by remote host.\r\n", "", ": Connection to one closed by remote host."),
+])
+def test_words_of_ssh_hide_no_reason(act: t.Any, stderr: str, stdout: str, shown: str) -> None:
+    action, run = look(act, "stdin")
+    Host(action)
+    action._low_level_execute_command = lambda command, in_data: {"rc": 1, "stdout": stdout, "stderr": stderr}
+    assert f"The host did not start the program that was sent (exit code 1{shown})." in run()["msg"]
+
+
+GOES_ON = "it goes on alone, and ends it or takes it back by itself. Run the play again"
+CORE = 'Data could not be sent to remote host "one". Make sure this host can be reached over ssh: '
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("transport", ["stdin", "module"])
+@pytest.mark.parametrize(("module", "options", "may_go_on"), [
+    (sesam_cert_resolve, NOT_INSTALLED, False), (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, True),
+    (sesam_pkcs8_convert, {"src": "/nowhere/a", "dest": "/nowhere/b"}, True),
+    (sesam_selfsigned, {"private_key_path": "/nowhere/a", "csr_path": "/nowhere/b"}, False)])
+def test_a_connection_that_fails(
+    act: t.Any, module: types.ModuleType, options: dict[str, t.Any], may_go_on: bool, transport: str, check_mode: bool
+) -> None:
+    """The reason is that of ssh, and where something may be at work, it is told what becomes of it."""
+    action = act(module, **options, transport=transport)
+    Host(action)
+    action._task.check_mode = check_mode
+
+    def fail(*given: t.Any, **named: t.Any) -> t.NoReturn:
+        raise AnsibleConnectionFailure(f"{CORE}{SSH_TALKS}one: Permission denied (publickey).\r\n")
+
+    action._low_level_execute_command = action._execute_module = fail
+    with pytest.raises(AnsibleConnectionFailure) as failure:
+        action.run(task_vars=VARIABLES)
+    message = failure.value.message
+    assert message.startswith(f"{CORE}one: Permission denied (publickey).")
+    assert (GOES_ON in message) == (may_go_on and not check_mode)
+    assert "\n" not in message
+
+
+def test_a_mark_of_ours_is_not_shown(act: t.Any) -> None:
+    action, run = look(act, ansible_python_interpreter="/bin/false")
+    Host(action)
+    assert "no Python 3.6 or later on the host (exit code 127)." in run()["msg"]
 
 
 def test_of_very_much_that_is_printed_the_end_is_told(act: t.Any) -> None:
@@ -324,6 +427,20 @@ def test_a_key_is_not_sent_where_a_module_cannot_be_pipelined(act: t.Any) -> Non
     assert "exit code 1: no tty" in message
     assert calls == []
     assert exposure(act, requires_a_terminal, allow_key_exposure=True)[0] == "sent"
+
+
+def test_a_key_that_comes_back_is_not_shown(act: t.Any) -> None:
+    """A terminal repeats what is sent to it, and a shell the line that it does not understand."""
+    def echoes(action: t.Any) -> Host:
+        host = Host(action)
+        action._low_level_execute_command = lambda command, in_data: {
+            "rc": 2, "stdout": "", "stderr": f"sh: syntax error near `{in_data.decode().splitlines()[-1]}'"}
+        return host
+
+    message, calls = exposure(act, echoes, transport="stdin")
+    assert "(exit code 2: what was printed is not shown, since it repeats what was sent)" in message
+    assert [line for line in PAIR.key_pem.decode().splitlines() if line in message] == []
+    assert calls == []
 
 
 def test_a_connection_that_knows_no_pipelining_is_left_alone(act: t.Any) -> None:

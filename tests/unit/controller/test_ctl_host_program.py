@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import subprocess
+import termios
 import time
 import typing as t
 from pathlib import Path
@@ -198,6 +199,19 @@ def test_a_shell_that_repeats_the_command_says_nothing_of_python() -> None:
         assert _host_program.read(NONCE, stdout) == _host_program.Reply(False)
     for stdout in (f"hello\nsep.sesam {NONCE} no-python\n", f"\r\nsep.sesam {NONCE} no-python\r\nbye"):
         assert _host_program.read(NONCE, stdout) == _host_program.Reply(False, no_python=True)
+
+
+def test_nothing_is_started_on_a_terminal() -> None:
+    """There the end of the program would never come; and it is told not to repeat what is sent."""
+    ours, its = os.openpty()
+    command = _host_program.command(PYTHON, "", NONCE)
+    done = subprocess.run(["/bin/sh", "-c", command], stdin=its, capture_output=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"sep.sesam: standard input is a terminal; nothing was started.\n"
+    assert not termios.tcgetattr(its)[3] & termios.ECHO
+    assert _host_program.read(NONCE, done.stdout.decode()) == _host_program.Reply(False)
+    os.close(its)
+    os.close(ours)
 
 
 # An answer that breaks
