@@ -30,6 +30,7 @@ def points(flow: Flow, site: Site) -> list[Point]:
     flow.begin(site)
     ran = site.run(*flow.asked(site))
     _require(ran.answer is not None and not ran.was_killed, f"{flow.name} does not run: {ran.said}")
+    _require(any(_changes(site, call) for call in ran.calls), f"{flow.name} changes nothing: no place is one of its own")
     flow.end(site, t.cast(Answer, ran.answer))
     found = [Point(0, False, "nowhere", "nowhere")]
     for call in ran.calls:
@@ -40,6 +41,13 @@ def points(flow: Flow, site: Site) -> list[Point]:
         if call["call"] == "start":
             found.append(Point(number, True, f"#{number} just after {what}", "just after a start"))
     return [*found, Point(len(ran.calls) + 1, False, f"#{len(ran.calls) + 1} after the last call", "after the last")]
+
+
+def _changes(site: Site, call: dict[str, t.Any]) -> bool:
+    """Whether a call changes a file that is not the host program's own note of a run, which every run writes."""
+    name = os.path.relpath(call.get("path") or "/", site.ini)
+    is_note = name == promises.STATE or name.startswith(promises.NOTES)
+    return call["call"] not in ("fsync", "start") and not name.startswith("..") and not is_note
 
 
 def _require(condition: bool, words: str) -> None:

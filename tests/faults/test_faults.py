@@ -59,6 +59,20 @@ def test_killed_anywhere(kind: type[flows.Flow], site: Site) -> None:
     _assert_green([crashes.kill(flow, site, point) for point in some])
 
 
+class _Idle(flows.Flow):
+    """Nothing is to be done; what every run notes of itself is not counted."""
+
+    name = "idle"
+
+    def asked(self, site: Site) -> flows.Asked:
+        return "replace", site.parameters(site.current)
+
+
+def test_flow_that_changes_nothing_is_no_flow(site: Site) -> None:
+    with pytest.raises(RuntimeError, match="idle changes nothing"):
+        crashes.points(_Idle(), site)
+
+
 def _sample(items: list[t.Any], begin: int) -> list[t.Any]:
     """Some of them, spread over the second part: most of what comes first only gets ready."""
     return items[begin :: max((len(items) - begin) // SAMPLE, 1)]
