@@ -15,10 +15,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from integration import accounts
 from integration.certificates import Pair
+from integration.secret_text import PASSPHRASE
 
 from . import disk, promises, told
 from .promises import Contents
-from .site import PASSPHRASE, Answer, Site, run_id
+from .site import Answer, Site, run_id
 
 Asked = tuple[str, dict[str, t.Any]]
 

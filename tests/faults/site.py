@@ -19,7 +19,7 @@ from pathlib import Path
 
 from integration import host_program, servers
 from integration.certificates import Authority, Pair
-from integration.secret_text import Secrets
+from integration.secret_text import PASSPHRASE, Secrets
 from integration.watch import Watch
 from workbench import pythons
 
@@ -29,8 +29,6 @@ _SHIM = Path(__file__).with_name("shim.py")
 _SECONDS = 200.0
 _PAUSE = 0.25
 _MOST_READ = 1 << 20
-# Of the keys that are encrypted on the host.
-PASSPHRASE = "Passphrase-of-a-key"
 Answer = dict[str, t.Any]
 
 

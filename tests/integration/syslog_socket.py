@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is sent to the syslog of this machine, where none runs: a socket of the tests' own takes its place."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import socket
+import threading
+import typing as t
+from pathlib import Path
+
+PLACE = Path("/dev/log")
+
+
+@dataclasses.dataclass
+class Syslog:
+    """Every line so far; C(missing) says why there is none."""
+
+    lines: list[bytes] = dataclasses.field(default_factory=list)
+    missing: str = ""
+
+
+@contextlib.contextmanager
+def listening(place: Path = PLACE) -> t.Iterator[Syslog]:
+    """Listen until the end, if the place is free; then it is free again."""
+    if os.geteuid() != 0:
+        yield Syslog(missing="only root can listen in the place of syslog")
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        try:
+            listener.bind(str(place))
+        except OSError as error:
+            yield Syslog(missing=f"a syslog of this machine's own has {place}: {error.strerror}")
+            return
+        syslog, end = Syslog(), threading.Event()
+        listener.settimeout(0.1)
+        thread = threading.Thread(target=_listen, args=(listener, syslog.lines, end), daemon=True)
+        try:
+            place.chmod(0o666)  # users without rights write there too
+            thread.start()
+            yield syslog
+        finally:
+            place.unlink(missing_ok=True)
+            end.set()
+            thread.join(10)
+
+
+def _listen(listener: socket.socket, lines: list[bytes], end: threading.Event) -> None:
+    """What was sent before the end is in the lines at the end."""
+    while True:
+        try:
+            lines.append(listener.recv(1 << 16))
+        except TimeoutError:
+            if end.is_set():
+                return
