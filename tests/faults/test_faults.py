@@ -19,7 +19,7 @@ import pytest
 from faults import crashes, disk, elsewhere, flows, matrix, table
 from faults.site import Site
 from faults.table import Row
-from integration import host_program
+from integration import host_program, syslog_socket
 from integration.certificates import Authority
 
 # As many places of each flow; the long form tries all of them.
@@ -113,9 +113,9 @@ def test_call_that_fails(code: int, site: Site) -> None:
 
 def test_what_dies_elsewhere(tmp_path: Path) -> None:
     """The controller and the connection, each at an instant of its own in every run of this test."""
-    with elsewhere.fleet(tmp_path, range(2)) as fleet:
+    with syslog_socket.listening() as syslog, elsewhere.fleet(tmp_path, range(2), syslog) as fleet:
         rows = fleet.rows(elsewhere.plans(2, random.randrange(1000)))
-    assert len(rows) == 3
+    assert len(rows) == 5
     _assert_green(rows)
 
 

@@ -43,6 +43,11 @@ def name(pid: int) -> str:
     return read(pid, "comm").decode(errors="replace").strip()
 
 
+def words(pid: int) -> str:
+    """Its number and its command line, as much of it as names it."""
+    return f"{pid} {read(pid, 'cmdline')[:200].decode(errors='replace')}".replace("\0", " ").strip()
+
+
 def status(pid: int) -> dict[str, str]:
     """The lines of C(/proc/PID/status)."""
     lines = read(pid, "status").decode().splitlines()
