@@ -12,6 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import random
+import subprocess
 import time
 import typing as t
 from concurrent import futures
@@ -33,6 +34,8 @@ from .table import Row
 
 CONTROLLER, CONNECTION = "controller", "connection"
 BEFORE, INSIDE, AFTER = MOMENTS = ("before the transaction", "inside the transaction", "after the transaction")
+# So many of the instants are drawn from each.
+_SHARES = (0.15, 0.75, 0.1)
 # Hosts side by side, on which one run of the playbook converges.
 HOSTS = 4
 _LOUD = ("-vvvvv", "--diff")
@@ -42,6 +45,7 @@ _RIGHTS = ("Defaults:{name} use_pty", "{name} ALL=(ALL) ALL")
 _DELAY = 2.5
 _START_TIMEOUT = _STOP_TIMEOUT = 20
 _LOGIN = 60.0
+_RUN = 120.0
 _TRIES = 9
 # Every process of the machine is looked at so often.
 _PAUSE = 0.2
@@ -85,7 +89,7 @@ class Plan(t.NamedTuple):
 
     @property
     def fraction(self) -> float:
-        """The instant, as a part of the time from the first login to the end."""
+        """The instant, as C(Times.at) takes it."""
         return random.Random(f"{self.seed} {self.number} {self.tried}").random()
 
     def again(self) -> Plan:
@@ -93,6 +97,27 @@ class Plan(t.NamedTuple):
         if self.tried == _TRIES:
             raise RuntimeError(f"{self} finds nothing to kill")
         return self._replace(tried=self.tried + 1)
+
+
+class Times(t.NamedTuple):
+    """When the transaction of an undisturbed run begins and ends, and the run; in seconds from its login on."""
+
+    begins: float
+    is_over: float
+    ends: float
+
+    def at(self, fraction: float) -> float:
+        """An instant somewhere in the whole time, most often while the transaction runs."""
+        borders = (0.0, *self)
+        for number, share in enumerate(_SHARES):
+            if fraction < share:
+                return borders[number] + fraction / share * (borders[number + 1] - borders[number])
+            fraction -= share
+        return self.ends
+
+    def shorter(self, ends: float) -> Times:
+        """The same for a run that has ended earlier."""
+        return Times(*(seconds * ends / self.ends for seconds in self))
 
 
 def plans(times: int, seed: int) -> list[Plan]:
@@ -141,7 +166,8 @@ class Host:
         """A run of its own controller, which has just logged in."""
         logins, log = self.sshd.logins(), {"ANSIBLE_LOG_PATH": str(self.log)}
         run = self.controller.start({"one": self.variables(way)}, *_LOUD, env=log)
-        wait_until(lambda: self.sshd.logins() > logins, _LOGIN, "ansible-playbook logs in")
+        with _killed_on_error(run):
+            wait_until(lambda: self.sshd.logins() > logins, _LOGIN, "ansible-playbook logs in")
         return run
 
     @property
@@ -158,11 +184,8 @@ class Host:
         return not self.site.is_locked() and not self.left()
 
     def left(self) -> list[int]:
-        """What was started over SSH, shells and sudo included, and runs still; what sudo starts knows of its user."""
-        place = f" {self.site.instance.address} {self.sshd.port}"
-        known = ((pid, processes.environment(pid)) for pid in processes.all_pids())
-        return [pid for pid, values in known
-                if values.get("SSH_CONNECTION", "").endswith(place) or values.get("SUDO_USER") == self._account.name]
+        """What was started there over SSH and runs still."""
+        return started_over_ssh(self.site.instance.address, self.sshd.port, self._account.name)
 
 
 @dataclasses.dataclass
@@ -189,7 +212,7 @@ class Fleet:
         self._syslog = syslog
         self._heard = len(syslog.lines)
         self._begin = time.monotonic()
-        self._seconds: dict[Way, float] = {}
+        self._times: dict[Way, Times] = {}
 
     def rows(self, plans: t.Sequence[Plan]) -> list[Row]:
         """Every kill; what found nothing to kill is drawn again. The first of them, one a host, have every way."""
@@ -203,7 +226,7 @@ class Fleet:
                 waiting = [*waiting[len(self._hosts):], *(shot.plan.again() for shot in shots if shot.was_missed)]
                 broken = sum(bool(row.broken) for row in rows)
                 self._tell(f"{len(plans) - len(waiting)} of {len(plans)} kills, {broken} broken")
-        return [*rows, _spread(rows), self._watched(), self._logged()]
+        return [*rows, _spread(rows), self._watched(), self.logged()]
 
     def _tell(self, words: str) -> None:
         """What has come so far: it takes long."""
@@ -213,20 +236,10 @@ class Fleet:
     def _measure(self, ways: t.Sequence[Way]) -> None:
         """How long an undisturbed run takes from its login on, by each way, next to as many others as there will be."""
         with futures.ThreadPoolExecutor(len(ways)) as pool:
-            taken = list(pool.map(self._undisturbed, self._hosts, ways))
-        for way in ways:
-            its = [seconds for seconds, one in zip(taken, ways, strict=True) if one == way]
-            self._seconds[way] = sum(its) / len(its)
-        self._tell("undisturbed from the login on: " + ", ".join(f"{way} {its:.1f} s" for way, its in
-                                                                 self._seconds.items()))  # fmt: skip
-
-    def _undisturbed(self, host: Host, way: Way) -> float:
-        host.begin()
-        run, login = host.start(way), time.monotonic()
-        outcome = run.finish()
-        if outcome.rc:
-            raise RuntimeError(f"what is not disturbed fails: {outcome.output[-3000:]}")
-        return time.monotonic() - login
+            self._times = dict(zip(ways, pool.map(_undisturbed, self._hosts, ways), strict=True))
+        for way, times in self._times.items():
+            self._tell(f"undisturbed, {way}: the transaction from {times.begins:.1f} to {times.is_over:.1f} s "
+                       f"of {times.ends:.1f}")  # fmt: skip
 
     def _wave(self, chosen: t.Sequence[Plan]) -> list[_Shot]:
         """One kill a host, and one run that converges them all."""
@@ -245,18 +258,26 @@ class Fleet:
         shot = _Shot(plan, host, row)
         result = host.notes()[0]
         run, login = host.start(plan.way), time.monotonic()
-        time.sleep(plan.fraction * self._seconds[plan.way])
+        self._wait(run, plan, login)
         new_result, lock, journal = host.notes()
         is_inside = host.site.is_locked() or journal
         shot.moment = row.group = INSIDE if is_inside else AFTER if new_result != result else BEFORE
         row.where = (f"#{plan.number} of seed {plan.seed}: {shot.moment}, at {time.monotonic() - login:.2f} of "
-                     f"{self._seconds[plan.way]:.2f} s")  # fmt: skip
+                     f"{self._times[plan.way].ends:.2f} s")  # fmt: skip
         shot.was_missed = not _kill(run, host, plan)
         outcome = run.finish()
         row.saw = _ENDS.get(outcome.rc, "killed")
         self._look(shot)
         self._search(shot, outcome, [new_result, lock, journal, *host.notes()])
         return shot
+
+    def _wait(self, run: Run, plan: Plan, login: float) -> None:
+        """Until the instant comes; where the run ends before it, the machine is quicker than it was."""
+        times = self._times[plan.way]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.process.wait(max(login + times.at(plan.fraction) - time.monotonic(), 0))
+            if not plan.fails:
+                self._times[plan.way] = times.shorter(time.monotonic() - login)
 
     def _look(self, shot: _Shot) -> None:
         """Nobody elsewhere is left: what the host does alone."""
@@ -302,7 +323,7 @@ class Fleet:
         where = f"{self._watch.rounds} looks at every process and the temporary folders"
         return Row("secrets", where, broken=sorted(self._watch.found), group="processes and temporary folders")
 
-    def _logged(self) -> Row:
+    def logged(self) -> Row:
         """All that was sent to syslog in all the time: by sudo, by modules, by the host program."""
         row, lines = Row("secrets", "syslog"), self._syslog.lines[self._heard:]
         if self._syslog.missing:
@@ -345,12 +366,43 @@ class Fleet:
             row.broken.append(f"the output of the next run: {found}")
 
 
+def started_over_ssh(address: str, port: int, user: str) -> list[int]:
+    """Every process that a login has started, shells and sudo included; what sudo starts knows of its user alone."""
+    known = ((pid, processes.environment(pid)) for pid in processes.all_pids())
+    return [pid for pid, values in known
+            if values.get("SSH_CONNECTION", "").endswith(f" {address} {port}") or values.get("SUDO_USER") == user]
+
+
 def _content(path: Path) -> bytes:
     """What is not there is empty."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
         return b""
+
+
+@contextlib.contextmanager
+def _killed_on_error(run: Run) -> t.Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        run.kill()
+        raise
+
+
+def _undisturbed(host: Host, way: Way) -> Times:
+    """Let a run be: the transaction notes itself in the lock when it begins, and in the result when it is over."""
+    host.begin()
+    result, lock, _journal = host.notes()
+    run, login, seen = host.start(way), time.monotonic(), []
+    with _killed_on_error(run):
+        for number, before in ((1, lock), (0, result)):
+            wait_until(lambda n=number, old=before: host.notes()[n] != old, _RUN, "the transaction comes")
+            seen.append(time.monotonic() - login)
+    outcome = run.finish()
+    if outcome.rc:
+        raise RuntimeError(f"what is not disturbed fails: {outcome.output[-3000:]}")
+    return Times(*seen, time.monotonic() - login)
 
 
 def _kill(run: Run, host: Host, plan: Plan) -> bool:
