@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
 import functools
 import itertools
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -20,10 +20,12 @@ from concurrent import futures
 from pathlib import Path
 
 import pytest
+from integration import syslog_socket
 from integration.certificates import Authority
+from integration.syslog_socket import Syslog
 
 from . import crashes, elsewhere, flows, matrix, table
-from .site import Site
+from .site import Site, Stopped, stopping
 from .table import Row
 
 PARTS = ("crashes", "power", "matrix", "disk", "errors", "elsewhere")
@@ -46,8 +48,15 @@ def main() -> int:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = _run(_jobs(options), Path(folder), options.jobs)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            rows = _run(_jobs(options, stack), folder, options.jobs)
+    except Stopped:
+        print("ended before all was tried")
+        return 130
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(table.text(rows) + "\n")
     print(table.summary(rows))
@@ -55,7 +64,7 @@ def main() -> int:
     return 1 if any(row.broken for row in rows) else 0
 
 
-def _jobs(options: argparse.Namespace) -> list[Job]:
+def _jobs(options: argparse.Namespace, stack: contextlib.ExitStack) -> list[Job]:
     chosen = options.parts or PARTS
     picked = [flow for flow in flows.ALL if (options.flow or "") in flow.name]
     jobs: list[Job] = []
@@ -75,17 +84,17 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
         jobs += [functools.partial(_on_a_site, functools.partial(matrix.failing, code=code, every=options.every))
                  for code in matrix.CODES]  # fmt: skip
     if "elsewhere" in chosen:
-        jobs += _jobs_elsewhere(options)
+        jobs += _jobs_elsewhere(options, stack.enter_context(syslog_socket.listening()))
     return jobs
 
 
-def _jobs_elsewhere(options: argparse.Namespace) -> t.Iterator[Job]:
+def _jobs_elsewhere(options: argparse.Namespace, syslog: Syslog) -> t.Iterator[Job]:
     """As many fleets as jobs at once; each has a share of the kills."""
     print(f"what dies elsewhere: --seed {options.seed}", flush=True)
     plans = elsewhere.plans(options.times, options.seed)
     waves = [plans[n:n + elsewhere.HOSTS] for n in range(0, len(plans), elsewhere.HOSTS)]
     for job in range(min(options.jobs, len(waves))):
-        yield functools.partial(_elsewhere, [plan for wave in waves[job::options.jobs] for plan in wave])
+        yield functools.partial(_elsewhere, [plan for wave in waves[job::options.jobs] for plan in wave], syslog)
 
 
 def _as_root() -> t.Sequence[matrix.Fault]:
@@ -138,16 +147,14 @@ def _power(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
         return _told(rows, f"power cut: {flow.name}: {cuts.number} states, {len(cuts.different)} of them different")
 
 
-def _elsewhere(plans: list[elsewhere.Plan], folder: Path) -> list[Row]:
+def _elsewhere(plans: list[elsewhere.Plan], syslog: Syslog, folder: Path) -> list[Row]:
+    numbers = [next(_numbers) for _host in plans[:elsewhere.HOSTS]]
     try:
-        with elsewhere.fleet(folder, [next(_numbers) for _host in plans[:elsewhere.HOSTS]]) as fleet:
-            rows = fleet.rows(plans)
+        with elsewhere.fleet(folder, numbers, syslog) as fleet:
+            return _told(fleet.rows(plans), f"dies elsewhere: {len(plans)} kills")
     except pytest.skip.Exception as missing:
         print(f"left out, what dies elsewhere: {missing}")
         return []
-    moments = collections.Counter(row.group for row in rows)
-    counted = ", ".join(f"{moments[moment]} {moment}" for moment in elsewhere.MOMENTS)
-    return _told(rows, f"dies elsewhere: {len(plans)} kills: {counted}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from integration.certificates import Pair
 
 from . import disk, promises, told
 from .flows import Flow
-from .site import Answer, Site
+from .site import Answer, Site, go_on
 from .table import Row
 
 
@@ -30,6 +30,7 @@ def points(flow: Flow, site: Site) -> list[Point]:
     flow.begin(site)
     ran = site.run(*flow.asked(site))
     _require(ran.answer is not None and not ran.was_killed, f"{flow.name} does not run: {ran.said}")
+    _require(any(_changes(site, call) for call in ran.calls), f"{flow.name} changes nothing")
     flow.end(site, t.cast(Answer, ran.answer))
     found = [Point(0, False, "nowhere", "nowhere")]
     for call in ran.calls:
@@ -40,6 +41,13 @@ def points(flow: Flow, site: Site) -> list[Point]:
         if call["call"] == "start":
             found.append(Point(number, True, f"#{number} just after {what}", "just after a start"))
     return [*found, Point(len(ran.calls) + 1, False, f"#{len(ran.calls) + 1} after the last call", "after the last")]
+
+
+def _changes(site: Site, call: dict[str, t.Any]) -> bool:
+    """Whether a call changes a file that is not the host program's own note of a run, which every run writes."""
+    name = os.path.relpath(call.get("path") or "/", site.ini)
+    is_note = name == promises.STATE or name.startswith(promises.NOTES)
+    return call["call"] not in ("fsync", "start") and not name.startswith("..") and not is_note
 
 
 def _require(condition: bool, words: str) -> None:
@@ -153,6 +161,7 @@ def cut_power(flow: Flow, site: Site, cut: PowerCut, boots: bool) -> Row:
     :param boots: rmi is started with what is there, as at boot, before anybody runs anything. Always so where there is
         no journal that tells that it ran: a stopped rmi stays stopped.
     """
+    go_on()
     row = Row(f"power cut: {flow.name}", cut.words, before="old", group="a state that it may leave")
     site.instance.end_processes()
     site.instance.unset()

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import base64
+import os
 import typing as t
 from pathlib import Path
 
 from ansible_collections.sep.sesam.plugins.plugin_utils import _requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from integration import accounts
 from integration.certificates import Pair
+from integration.secret_text import PASSPHRASE
 
 from . import disk, promises, told
 from .promises import Contents
-from .site import PASSPHRASE, Answer, Site, run_id
+from .site import Answer, Site, run_id
 
 Asked = tuple[str, dict[str, t.Any]]
 
@@ -143,7 +146,7 @@ class Restore(Flow):
 
 
 class Permissions(Flow):
-    """The pair stays, and its key is closed to others."""
+    """The pair stays, and gets the owner that was asked for, and its modes. Root alone can do it."""
 
     name = "permissions alone"
     serves = "old"
@@ -151,15 +154,24 @@ class Permissions(Flow):
 
     def begin(self, site: Site) -> None:
         super().begin(site)
-        Path(site.instance.private_key).chmod(0o600)
-        Path(site.instance.certificate).chmod(0o640)
+        for path, mode in ((site.instance.private_key, 0o400), (site.instance.certificate, 0o640)):
+            os.chown(path, accounts.NOBODY, accounts.NOBODY)
+            os.chmod(path, mode)
 
     def asked(self, site: Site) -> Asked:
-        return "replace", site.parameters(site.current)
+        return "replace", site.parameters(site.current, owner="root", group="root")
 
     def pairs(self, site: Site) -> tuple[Contents | None, Contents | None]:
         pair = promises.contents(site.current)
         return pair, pair
+
+    def broken_alone(self, site: Site, tree: disk.Tree, answer: Answer) -> list[str]:
+        return [*super().broken_alone(site, tree, answer), *self.broken_at_the_end(site, tree, answer)]
+
+    def broken_at_the_end(self, site: Site, tree: disk.Tree, answer: Answer) -> list[str]:
+        right = {promises.PRIVATE_KEY: 0o600, promises.CERTIFICATE: 0o644}
+        return [f"{name} belongs to {tree[name].owner}, mode {tree[name].mode:04o}" for name, mode in right.items()
+                if (tree[name].owner, tree[name].mode) != ((0, 0), mode)]
 
 
 class _OfKeys(Flow):
@@ -326,6 +338,6 @@ class Conversion(_OfKeys):
 
 
 ALL: tuple[type[Flow], ...] = (
-    Flow, FailedStart, FirstPair, Recovery, Restore, Permissions, NewRequest, SignedRequest, Answered, Elsewhere,
-    Conversion,
+    Flow, FailedStart, FirstPair, Recovery, Restore, *([] if os.geteuid() else [Permissions]), NewRequest,
+    SignedRequest, Answered, Elsewhere, Conversion,
 )  # fmt: skip

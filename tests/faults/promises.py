@@ -15,6 +15,8 @@ from . import disk
 CERTIFICATE, PRIVATE_KEY = "ssl/sesam.https.crt", "ssl/sesam.https.key"
 STATE = ".sep-sesam"
 JOURNAL = f"{STATE}/journal"
+# What every run writes, whatever it does; also under the names of what is not yet in place.
+NOTES = (f"{STATE}/lock", f"{STATE}/result")
 # The last one is a folder that a user has named.
 _FOR_KEYS = ("ssl/", f"{STATE}/pending/", f"{STATE}/pending.done/", f"{STATE}/backups/",
              "elsewhere/")

@@ -13,13 +13,14 @@ import os
 import signal
 import ssl
 import subprocess
+import threading
 import typing as t
 import uuid
 from pathlib import Path
 
 from integration import host_program, servers
 from integration.certificates import Authority, Pair
-from integration.secret_text import Secrets
+from integration.secret_text import PASSPHRASE, Secrets
 from integration.watch import Watch
 from workbench import pythons
 
@@ -29,9 +30,24 @@ _SHIM = Path(__file__).with_name("shim.py")
 _SECONDS = 200.0
 _PAUSE = 0.25
 _MOST_READ = 1 << 20
-# Of the keys that are encrypted on the host.
-PASSPHRASE = "Passphrase-of-a-key"
 Answer = dict[str, t.Any]
+
+
+# Set when somebody wants the faults to end before they have all been tried.
+stopping = threading.Event()
+
+
+class Stopped(Exception):
+    """Ends the faults where the host is to be brought to rest, so that all that they have made is taken away."""
+
+
+def go_on() -> None:
+    """Between two faults.
+
+    :raises Stopped: somebody wants them to end.
+    """
+    if stopping.is_set():
+        raise Stopped
 
 
 class Ran(t.NamedTuple):
@@ -52,6 +68,7 @@ class Site:
     """One host. C(current) is in place and served, C(other) is wanted next."""
 
     def __init__(self, folder: Path, number: int, authority: Authority, is_watched: bool = True) -> None:
+        go_on()
         self.server = servers.create(folder / f"sesam no {number}", number)
         self.instance = self.server.instance
         self.ini = Path(self.instance.sesam_var) / "ini"
@@ -91,6 +108,7 @@ class Site:
 
     def rest(self) -> None:
         """Bring the host to rest, whatever a fault has left: a pair in place and served, a backup of the other."""
+        go_on()
         self.instance.unset()
         served = self.served()
         if served == self.other.fingerprint:

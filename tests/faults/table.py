@@ -26,6 +26,8 @@ class Row:
     # The whole message, for the report of every single row.
     message: str = ""
     broken: list[str] = dataclasses.field(default_factory=list)
+    # False where nobody could look: that is neither green nor broken.
+    is_tried: bool = True
     # Rows with the same group are one line of the short table.
     group: str = ""
 
@@ -52,8 +54,9 @@ def summary(rows: t.Sequence[Row]) -> str:
     for cells, number in groups.items():
         where = cells[1] if number == 1 else f"{cells[1]} ({number} places)"
         lines.append(((cells[0], where, *cells[2:]), []))
-    green, red = len(rows) - len(broken), len(broken)
-    return _lines(lines + broken) + f"\n\n{len(rows)} faults: {green} survived as promised, {red} not"
+    red, untried = len(broken), sum(not row.is_tried for row in rows)
+    last = f"{len(rows)} faults: {len(rows) - red - untried} survived as promised, {red} not"
+    return _lines(lines + broken) + f"\n\n{last}{f', {untried} not tried' if untried else ''}"
 
 
 def _marked(broken: t.Sequence[str]) -> list[str]:

@@ -19,8 +19,9 @@ import pytest
 from faults import crashes, disk, elsewhere, flows, matrix, table
 from faults.site import Site
 from faults.table import Row
-from integration import host_program
+from integration import host_program, processes, syslog_socket
 from integration.certificates import Authority
+from integration.secret_text import Secrets
 
 # As many places of each flow; the long form tries all of them.
 SAMPLE = 2
@@ -57,6 +58,20 @@ def test_killed_anywhere(kind: type[flows.Flow], site: Site) -> None:
     nowhere, *others = found
     some = [nowhere, *_sample(others, len(others) // 3)]
     _assert_green([crashes.kill(flow, site, point) for point in some])
+
+
+class _Idle(flows.Flow):
+    """Nothing is to be done; what every run notes of itself is not counted."""
+
+    name = "idle"
+
+    def asked(self, site: Site) -> flows.Asked:
+        return "replace", site.parameters(site.current)
+
+
+def test_flow_that_changes_nothing_is_no_flow(site: Site) -> None:
+    with pytest.raises(RuntimeError, match="idle changes nothing"):
+        crashes.points(_Idle(), site)
 
 
 def _sample(items: list[t.Any], begin: int) -> list[t.Any]:
@@ -99,10 +114,55 @@ def test_call_that_fails(code: int, site: Site) -> None:
 
 def test_what_dies_elsewhere(tmp_path: Path) -> None:
     """The controller and the connection, each at an instant of its own in every run of this test."""
-    with elsewhere.fleet(tmp_path, range(2)) as fleet:
+    with syslog_socket.listening() as syslog, elsewhere.fleet(tmp_path, range(2), syslog) as fleet:
         rows = fleet.rows(elsewhere.plans(2, random.randrange(1000)))
-    assert len(rows) == 3
+    assert len(rows) == 5
     _assert_green(rows)
+
+
+def test_kills_elsewhere_are_dealt_out_evenly() -> None:
+    """Every victim by every way; of each, one in four where the new pair does not start."""
+    plans = elsewhere.plans(64, seed=0)
+    assert set(collections.Counter((plan.victim, plan.way) for plan in plans).values()) == {8}
+    assert set(collections.Counter((plan.victim, plan.way) for plan in plans if plan.fails).values()) == {2}
+    assert all(len({plan.way for plan in plans[n:n + 4]}) == 4 for n in range(0, 64, 4))
+
+
+def test_instants_are_most_often_inside_the_transaction() -> None:
+    times = elsewhere.Times(begins=10, is_over=12, ends=20)
+    instants = [times.at(number / 1000) for number in range(1000)]
+    assert instants == sorted(instants)
+    assert (instants[0], round(instants[-1])) == (0, 20)
+    assert sum(10 <= instant < 12 for instant in instants) == pytest.approx(750, abs=2)
+    assert times.shorter(10) == (5, 6, 10)
+
+
+@pytest.mark.parametrize("mark", [{"SSH_CONNECTION": "127.0.0.1 4711 127.0.9.9 222"}, {"SUDO_USER": "sesam-of-a-test"}])
+def test_shell_that_is_left_over_is_found(mark: dict[str, str]) -> None:
+    shell = subprocess.Popen(["/bin/sh", "-c", "sleep 30; true"], env={"PATH": os.environ["PATH"], **mark})
+    try:
+        left = elsewhere.started_over_ssh("127.0.9.9", 222, "sesam-of-a-test")
+        assert shell.pid in left
+        assert f"{shell.pid} /bin/sh -c sleep" in processes.words(shell.pid)
+    finally:
+        processes.kill_tree(shell.pid)
+        shell.wait()
+
+
+def test_syslog_is_searched_for_what_is_secret() -> None:
+    syslog, authority = syslog_socket.Syslog(), Authority()
+    fleet = elsewhere.Fleet([], None, Secrets(authority.issue(), "a word"), None, syslog)  # type: ignore[arg-type]
+    assert fleet.logged().broken == ["not even a replacement was heard of"]
+    syslog.lines += [b"<13>sep.sesam[7]: HTTPS certificate of rmi: replaced", b"<13>sudo: COMMAND=/bin/sh -c a word"]
+    assert [what.partition(" in ")[0] for what in fleet.logged().broken] == ["a passphrase or password"]
+
+
+def test_syslog_that_is_somebody_elses_is_not_counted_as_green() -> None:
+    syslog = syslog_socket.Syslog(missing="somebody else has it")
+    fleet = elsewhere.Fleet([], None, Secrets(Authority().issue()), None, syslog)  # type: ignore[arg-type]
+    said = table.summary([fleet.logged()])
+    assert "not searched: somebody else has it" in said
+    assert said.endswith("1 faults: 0 survived as promised, 0 not, 1 not tried")
 
 
 @pytest.mark.parametrize("kind", [flows.FailedStart, flows.Answered, flows.Elsewhere])

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import time
 import typing as t
@@ -102,11 +100,8 @@ class Run:
 
     def kill(self) -> None:
         """SIGKILL to every process of the run: its workers are in sessions of their own."""
-        os.kill(self.process.pid, signal.SIGSTOP)  # so that it starts no more of them
-        for pid in (self.process.pid, *processes.descendants(self.process.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+        processes.kill_tree(self.process.pid)
+        self.process.wait()
 
     def _read(self, name: str) -> str:
         path = self._folder / name

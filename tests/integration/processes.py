@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 import typing as t
 from pathlib import Path
@@ -41,6 +43,11 @@ def name(pid: int) -> str:
     return read(pid, "comm").decode(errors="replace").strip()
 
 
+def words(pid: int) -> str:
+    """Its number and its command line, as much of it as names it."""
+    return f"{pid} {read(pid, 'cmdline')[:200].decode(errors='replace')}".replace("\0", " ").strip()
+
+
 def status(pid: int) -> dict[str, str]:
     """The lines of C(/proc/PID/status)."""
     lines = read(pid, "status").decode().splitlines()
@@ -65,6 +72,46 @@ def descendants(pid: int) -> list[int]:
     for one in found:
         found += [child for child, parent in parents.items() if parent == str(one)]
     return found[1:]
+
+
+# Long enough for a machine that is busy.
+_SECONDS_TO_DIE = 30.0
+
+
+def kill(*pids: int) -> None:
+    """SIGKILL, and wait until they are gone.
+
+    :raises TimeoutError: one of them cannot be killed.
+    """
+    for pid in pids:
+        _send(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, pids)), _SECONDS_TO_DIE, "killed processes are gone")
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its descendants, those too that it is just making, whatever their session.
+
+    All are stopped first: what a process has started is found by its parent, as long as that is there, and what is
+    stopped starts nothing more. So none is missed by a look in which there are only those that were stopped before.
+    """
+    stopped: set[int] = set()
+
+    def all_stand_still() -> bool:
+        found = {one for one in (pid, *descendants(pid)) if is_alive(one)}
+        if found <= stopped:
+            return True
+        for one in found - stopped:
+            _send(one, signal.SIGSTOP)
+        stopped.update(one for one in found if status(one).get("State", "X")[0] not in "RSD")
+        return False
+
+    wait_until(all_stand_still, _SECONDS_TO_DIE, "all processes to be killed stand still")
+    kill(*stopped)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def holders_of(path: str | Path) -> list[int]:

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import typing as t
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .certificates import Key, Pair
 
+# Of the tests' encrypted keys; another one in every run, so that it stands in no source, of which there may be copies.
+PASSPHRASE = secrets.token_urlsafe()
 _PIECE = 36
 # So many lines of a key, from the one in which its secret number begins: of an elliptic curve, the point comes next.
 _LINES = 2

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -72,9 +71,7 @@ class Sshd:
     def drop(self) -> int:
         """End the connections, and nothing that runs in them; how many processes of sshd that were."""
         sessions = self.sessions()
-        for pid in sessions:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        processes.kill(*sessions)
         return len(sessions)
 
     def logins(self) -> int:
@@ -83,11 +80,8 @@ class Sshd:
 
     def end(self) -> None:
         """End it with its connections, and whatever still runs in them."""
-        pids = [self._process.pid, *processes.descendants(self._process.pid)]
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait(10)
+        processes.kill_tree(self._process.pid)
+        self._process.wait()
 
 
 @contextlib.contextmanager

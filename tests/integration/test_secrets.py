@@ -10,24 +10,21 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
-import threading
 import typing as t
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from integration import host_program
+from integration import host_program, syslog_socket
 from integration.accounts import Account
 from integration.certificates import Authority, Files, Key, Pair
 from integration.controller import HOST_PYTHON, OWN, Controller, Outcome, Variables, local, needs_modules
-from integration.secret_text import Secrets
+from integration.secret_text import PASSPHRASE, Secrets
 from integration.servers import Server
 from integration.sshd import Sshd
 from integration.watch import Watch
 
-PASSPHRASE = "correct-horse-battery-staple"
 LOUD = ("-vvvvv", "--diff")
 
 
@@ -374,33 +371,10 @@ def _require_strace() -> None:
 @pytest.fixture
 def syslog() -> t.Iterator[list[bytes]]:
     """What is sent to the syslog of this machine, where none runs: a socket of our own takes its place."""
-    path = Path("/dev/log")
-    if os.geteuid() != 0:
-        pytest.skip("only root can listen in the place of syslog")
-    lines: list[bytes] = []
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        try:
-            listener.bind(str(path))
-        except OSError as error:
-            pytest.skip(f"a syslog of this machine's own has {path}: {error.strerror}")
-        try:
-            listener.settimeout(0.1)
-            end = threading.Event()
-            thread = threading.Thread(target=_listen, args=(listener, lines, end), daemon=True)
-            thread.start()
-            yield lines
-            end.set()
-            thread.join(10)
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _listen(listener: socket.socket, lines: list[bytes], end: threading.Event) -> None:
-    while not end.is_set():
-        try:
-            lines.append(listener.recv(1 << 16))
-        except TimeoutError:
-            continue
+    with syslog_socket.listening() as heard:
+        if heard.missing:
+            pytest.skip(heard.missing)
+        yield heard.lines
 
 
 def test_syslog_gets_one_line_for_a_change_and_no_key(
