@@ -359,6 +359,8 @@ def test_log_is_read_where_it_is_or_where_the_user_says(site: t.Any, old: pki.Pa
     assert site.resolve()["log"]["file"] == str(log)
     os.lchown(log, NOBODY, NOBODY)
     assert site.resolve()["log"] is None
+    named = site.program.ask("resolve", {**site.parameters, "log_file": str(log)})
+    assert named["log"]["file"] == str(log)
     answer = site.replace(new, log_file=str(log))
     assert (answer["action"], answer["failure"]) == ("replaced", None)
     assert site.instance.certificate in answer["log_line"]
