@@ -41,6 +41,7 @@ options:
     description:
       - The log C(sm_gui_server.log) of the REST server.
       - Without it, it is looked for in the folder C(gv_rw_lgc) of C(sm.ini), in C(<SESAM_VAR>/log/lgc), and in
-        C(<SESAM_VAR>/log).
+        C(<SESAM_VAR>/log). There it is not read through a link that others than root may have made, nor when it has
+        a second name; a log that is named here may be any link.
     type: path
 """

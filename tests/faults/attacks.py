@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the sep.sesam contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A user without rights who owns the folders in which root works, and exchanges what is there all the time.
+"""A user without rights who owns the folders in which root works, and exchanges what is there all the time; or who
+leads the log, which root shows, to the new key.
 
 He exchanges folders for links and for folders of his own, files for links, second names of root's files and FIFOs, all
 at once (renameat2), at random moments, and reads whatever he can. What he gains is what a round answers.
@@ -15,13 +16,17 @@ import itertools
 import json
 import os
 import random
+import shlex
+import shutil
 import signal
 import stat
+import subprocess
 import time
 import typing as t
 from pathlib import Path
 
 from integration.accounts import NOBODY, open_the_way, start_as_nobody
+from integration.servers import Server
 
 from .site import Site
 
@@ -227,3 +232,68 @@ WORKS: tuple[Work, ...] = (replace, replace_and_go_back, set_permissions, conver
 
 def _order(scene: Scene, **others: t.Any) -> dict[str, t.Any]:
     return scene.site.parameters(owner="root", group="root", lock_timeout=5, log_check="off", **others)
+
+
+# The log that leads elsewhere
+
+class Lead(t.NamedTuple):
+    """How the log is led to a key, at the start of rmi or before the run; C(says): a part of the message.
+
+    What he makes is his: see C(lead_log). Where a host forbids second names of root's files, he can move one still.
+    """
+
+    script: str
+    says: str
+    is_there_before: bool = False
+
+
+_LINK = 'rm "$log"; ln -s "$key" "$log"'
+_FOLLOWED_NOT = "is a symbolic link that others than root may have made (uid 65534, its folder uid 65534, mode 0755)"
+_LEFT_OUT = "[left out: it may be a private key]"
+LEADS = {
+    "link": Lead(_LINK, _FOLLOWED_NOT),
+    "link before the run": Lead(_LINK, _FOLLOWED_NOT, is_there_before=True),
+    "link in the place of the folder": Lead(
+        'cp "$key" "$outside/sm_gui_server.log"; mv "$folder" "$folder.x"; ln -s "$outside" "$folder"', _FOLLOWED_NOT),
+    "second name": Lead('ln -f "$key" "$log"', "it has 2 names (hard links)"),
+    "FIFO": Lead('rm "$log"; mkfifo "$log"', "it is a FIFO"),
+    "moved": Lead('mv "$key" "$log"', _LEFT_OUT),
+    "copied": Lead('cat "$key" >> "$log"; echo it ends >> "$log"', _LEFT_OUT),
+    "copied from its second line on": Lead('tail -n +2 "$key" >> "$log"', _LEFT_OUT),
+    "copied but for its last line": Lead('head -n -1 "$key" >> "$log"', _LEFT_OUT),
+}
+
+
+def lead_log(server: Server, outside: Path, lead: Lead) -> None:
+    """Have the log led elsewhere, and the start fail; the start after it finds the log as it was.
+
+    The folder of the log and the one above are his, as is every link in them. A wrapper of sm_main does at the right
+    moment what he would wait for.
+    """
+    log, before = Path(server.instance.log_file), outside.with_suffix(".before")
+    real = f"{server.instance.sm_main}.real"
+    outside.mkdir(mode=0o700)
+    shutil.copytree(log.parent, before)
+    for folder in (log.parent, log.parent.parent):
+        os.chown(folder, NOBODY, NOBODY)
+    names = {"log": log, "folder": log.parent, "key": server.instance.private_key, "outside": outside, "real": real,
+             "before": before, "done": outside / "done"}  # fmt: skip
+    begin = "".join(f"{name}={shlex.quote(str(path))}\n" for name, path in names.items())
+    work = f'{lead.script}\nfor his in "$log" "$folder"; do [ -h "$his" ] && chown -h {NOBODY}:{NOBODY} "$his"; done\n'
+    os.rename(server.instance.sm_main, real)
+    sm_main = Path(server.instance.sm_main)
+    sm_main.write_text(f"""#!/bin/sh
+{begin}
+if [ "$1" = start ] && [ ! -e "$done" ]; then
+touch "$done"
+{"" if lead.is_there_before else work}
+elif [ "$1" = start ]; then
+rm -rf "$folder"
+cp -a "$before" "$folder"
+fi
+exec "$real" "$@"
+""")
+    sm_main.chmod(0o755)
+    if lead.is_there_before:
+        subprocess.run(["/bin/sh", "-c", begin + work], check=False)
+    server.instance.set(start="fails@1")

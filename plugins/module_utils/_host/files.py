@@ -6,7 +6,8 @@
 
 A FIFO blocks whoever opens it, a link leads elsewhere, a device never ends, and some do something because they were
 opened (a tape is rewound, a watchdog begins to count). So a file is first held without being opened, looked at,
-opened only then, through what is held, and read up to a limit.
+opened only then, through what is held, and read up to a limit. Where somebody else may have made the way to it, the
+way is gone folder by folder, and a link on it is followed only where none but root or ourselves can have put it there.
 """
 
 import contextlib
@@ -16,6 +17,14 @@ import stat
 import typing as t
 
 from . import refusal
+
+_HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+# As many as the kernel follows.
+_MOST_LINKS = 40
+
+
+class NotFollowed(NotADirectoryError):
+    """A link that others than root or ourselves may have put there."""
 
 
 class Unreadable(Exception):
@@ -70,6 +79,30 @@ def open_regular(path: t.Union[str, bytes], limit: int, follow_links: bool = Fal
         held = os.open(path, flags, dir_fd=dir_fd)
     except OSError as exc:
         raise unreadable(exc) from exc
+    return _open_held(held, limit)
+
+
+def open_guarded(path: str, limit: int) -> int:
+    """The same for a place where others may write: they lead us to no file that they could not read themselves.
+
+    A link of theirs is not followed, on the whole way, and what has a second name may be a file of somebody else.
+
+    :raises Unreadable: as above, and for these, with their owners.
+    """
+    try:
+        held = _walk(os.open("/", _HOLD), path)
+    except OSError as exc:
+        raise unreadable(exc) from exc
+    status = os.fstat(held)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        os.close(held)
+        raise Unreadable("not_regular", "it has %d names (hard links), and may be another file of uid %d" % (
+            status.st_nlink, status.st_uid))
+    return _open_held(held, limit)
+
+
+def _open_held(held: int, limit: int) -> int:
+    """Open what is held and let go of it."""
     try:
         status = os.fstat(held)
         if not stat.S_ISREG(status.st_mode):
@@ -85,6 +118,8 @@ def open_regular(path: t.Union[str, bytes], limit: int, follow_links: bool = Fal
 
 def unreadable(exc: OSError) -> Unreadable:
     """Why something could not be opened; what is no such reason is raised again."""
+    if isinstance(exc, NotFollowed):
+        return Unreadable("not_regular", "%s %s" % (exc.filename, exc.strerror))
     if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return Unreadable("absent", "it does not exist")
     if exc.errno == errno.ELOOP:
@@ -170,14 +205,61 @@ def remove(name: str, dir_fd: t.Optional[int] = None) -> None:
 
 
 def open_folder(path: str) -> int:
-    """Open a folder. A link in its place is followed only where none but root or ourselves can have put it there."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    """Open a folder. A link in its place is followed only where none but root or ourselves can have put it there.
+
+    :raises NotFollowed: it is another link.
+    """
+    above, name = os.path.split(path)
+    held = _walk(os.open(above or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), name)
     try:
-        return os.open(path, flags | os.O_NOFOLLOW)
-    except NotADirectoryError:
-        if not may_only_we_write(os.stat(os.path.dirname(path))):
-            raise
-        return os.open(path, flags)
+        return os.open("/proc/self/fd/%d" % held, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        exc.filename = path
+        raise
+    finally:
+        os.close(held)
+
+
+def _walk(at: int, path: str) -> int:
+    """Hold what has a path, and let go of the folder that it begins at; links are followed here, not by the kernel.
+
+    :raises NotFollowed: a link on the way, or at its end, may have been put there by others.
+    """
+    names, links = _reversed_names(path), 0
+    try:
+        while names:
+            with named(at):
+                held = os.open(names.pop(), _HOLD, dir_fd=at)
+            try:
+                if stat.S_ISLNK(os.fstat(held).st_mode):
+                    links += 1
+                    names += _reversed_names(_target(held, os.fstat(at), links))
+                else:
+                    at, held = held, at
+            finally:
+                os.close(held)
+        return at
+    except BaseException:
+        os.close(at)
+        raise
+
+
+def _reversed_names(path: str) -> t.List[str]:
+    """The names on a way, the last one first; an absolute one begins at the root, wherever we are by then."""
+    names = [name for name in path.split("/") if name not in ("", ".")]
+    return names[::-1] + (["/"] if path.startswith("/") else [])
+
+
+def _target(link: int, folder: os.stat_result, links: int) -> str:
+    """Where a link that is held leads to, if it is to be followed."""
+    status, name = os.fstat(link), os.readlink("/proc/self/fd/%d" % link)
+    if not may_only_we_write(folder) or status.st_uid not in (0, os.geteuid()):
+        raise NotFollowed(
+            errno.ENOTDIR, "is a symbolic link that others than root may have made (uid %d, its folder uid %d, mode "
+            "%04o)" % (status.st_uid, folder.st_uid, stat.S_IMODE(folder.st_mode)), name)
+    if links > _MOST_LINKS:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+    return os.readlink("", dir_fd=link)
 
 
 def may_only_we_write(status: os.stat_result) -> bool:

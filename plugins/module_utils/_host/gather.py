@@ -71,7 +71,7 @@ def look(places: layout.Layout, parameters: dict, kept: t.Optional[state.State] 
         "disk": pair_in_place.facts(),
         "rmi": dict(rmi._asdict(), started=began, listens_on=_elsewhere(rmi, is_served)),
         "served": served_facts(is_served),
-        "log": log_facts(server_log.last_setup_line(places.log_files), sources, began),
+        "log": log_facts(server_log.last_setup_line(places.log_files, places.log_is_named), sources, began),
         "journal": journal,
         "journal_damage": damage,
         "pending": kept.pending(),

@@ -38,6 +38,8 @@ class NotInstalled(Exception):
 class Layout(t.NamedTuple):
     """Absolute places of one installation; C(log_files) in the order in which they are looked for.
 
+    C(log_is_named): the user has named the log, and it may be wherever that leads to; else it is found in folders that
+    may be somebody else's.
     C(gv_ro_ssl): the folder for a pair that sm.ini names, empty where it names none. C(sm_ini_unseen): why sm.ini
     cannot be read, empty where it can or does not exist.
     """
@@ -47,6 +49,7 @@ class Layout(t.NamedTuple):
     log_files: t.List[str]
     gv_ro_ssl: str = ""
     sm_ini_unseen: str = ""
+    log_is_named: bool = False
 
     @property
     def ini_folder(self) -> str:
@@ -105,7 +108,7 @@ def find(parameters: dict) -> Layout:
     _require_folder(os.path.join(sesam_var, "ini"), source)
     paths, unseen = _paths_in(os.path.join(sesam_var, "ini", "sm.ini"))
     return Layout(sesam_var, _sm_main(parameters, named), _log_files(parameters, sesam_var, paths.get("gv_rw_lgc")),
-                  paths.get("gv_ro_ssl", ""), unseen)
+                  paths.get("gv_ro_ssl", ""), unseen, bool(parameters.get("log_file")))
 
 
 def _paths_in(path: str) -> t.Tuple[t.Dict[str, str], str]:

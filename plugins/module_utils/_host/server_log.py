@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The line in C(sm_gui_server.log) that names the certificate which the REST server loaded at its start.
+"""The log C(sm_gui_server.log): the line that names the certificate which the REST server loaded at its start, and
+what else of it is shown.
 
 Seen: C(<date> <time> INFO  <context> - Setting up HTTPS certificate from certificate file
 <path>' (via default location lookup)). Quotes may stand on either side or be missing, ANSI colours are
 stripped, the words in the parentheses are reported and never judged.
 """
 
+import itertools
 import os
 import re
 import time
@@ -19,10 +21,20 @@ from . import files, refusal
 PIECE_BYTES = 1 << 20
 _REMEMBERED_BYTES = 256
 _LONGEST_LINE = 1 << 13
+_LINES_SHOWN = 30
+_LINE_LENGTH_SHOWN = 300
 _NO_LIMIT = 1 << 62
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # All that a terminal obeys or that hides text: C0 and C1 but tab and line feed, separators, bidirectional marks.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# What no line of text has. Tab, carriage return and what colours and bells are made of is not among it.
+_NO_TEXT = re.compile(b"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_KEY_MARK = re.compile("-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY-----")
+_LONGEST_KEY = 1 << 16
+_BASE64 = re.compile(r"\s*[A-Za-z0-9+/]+={0,2}\s*$")
+# A line of base64 that is as long is no word.
+_CERTAIN_LENGTH = 40
+LEFT_OUT = "[left out: it may be a private key]"
 _PHRASE = b"Setting up HTTPS certificate"
 _LINE = re.compile(
     r"Setting up HTTPS certificate from (?:certificate file )?['\"]?(?P<path>.+?)['\"]?"
@@ -58,6 +70,50 @@ def clean(content: bytes) -> str:
     return _CONTROL.sub("", _ANSI.sub("", content.decode("utf-8", "replace")))
 
 
+def shown(content: bytes) -> str:
+    """A piece of a log as it may be shown: whatever has been given its name, no private key in it is repeated.
+
+    Left out is what is no text (such as a key in DER), a PEM block of a private key, and lines of base64 that may be of
+    one which begins before the piece or ends after it.
+    """
+    text = "\n".join(clean(line) if _is_text(line) else LEFT_OUT for line in content.split(b"\n"))
+    lines: t.List[str] = []
+    for is_alike, group in itertools.groupby(_without_blocks(text).split("\n"), _may_be_of_a_key):
+        found = list(group)
+        if is_alike and any(LEFT_OUT in line or len(line) >= _CERTAIN_LENGTH for line in found):
+            found = [line for line in found if LEFT_OUT in line and line != LEFT_OUT] or [LEFT_OUT]
+        lines += found
+    return "\n".join(lines)
+
+
+def _is_text(line: bytes) -> bool:
+    # A line in another encoding than UTF-8 is text as well: few of its letters are none of UTF-8.
+    return not _NO_TEXT.search(line) and line.decode("utf-8", "replace").count("\ufffd") * 4 <= len(line)
+
+
+def _without_blocks(text: str) -> str:
+    """Without blocks of private keys; of one that is cut off, without the rest of the line in which the mark stands."""
+    parts, at = [], 0
+    marks = list(_KEY_MARK.finditer(text))
+    for mark, following in zip(marks, marks[1:] + [None]):
+        begin, end = mark.span()
+        if begin < at:
+            continue
+        if mark.group(1) == "END":
+            begin = max(text.rfind("\n", 0, begin) + 1, at)
+        elif following and following.group(1) == "END" and following.end() - begin <= _LONGEST_KEY:
+            end = following.end()
+        else:
+            end = len(text) if text.find("\n", end) < 0 else text.find("\n", end)
+        parts += [text[at:begin], LEFT_OUT]
+        at = end
+    return "".join(parts) + text[at:]
+
+
+def _may_be_of_a_key(line: str) -> bool:
+    return LEFT_OUT in line or bool(_BASE64.match(line))
+
+
 def setup_lines(content: bytes) -> t.List[SetupLine]:
     """Every success line in a piece of the log, oldest first."""
     # The pattern takes time in the square of a line's length, so that nobody shall write a very long one.
@@ -66,13 +122,15 @@ def setup_lines(content: bytes) -> t.List[SetupLine]:
     return [SetupLine(line, match.group("path"), match.group("words") or "") for line, match in matches if match]
 
 
-def last_setup_line(paths: t.Iterable[str]) -> t.Optional[t.Tuple[str, SetupLine]]:
+def last_setup_line(paths: t.Iterable[str], is_named: bool = False) -> t.Optional[t.Tuple[str, SetupLine]]:
     """The newest success line and the log that it stands in: the first log that has one counts.
+
+    C(is_named), here and below: see C(layout.Layout.log_is_named).
 
     At most the last C(PIECE_BYTES) of a log are read.
     """
     for path in paths:
-        descriptor = _open(path)
+        descriptor = _open(path, is_named)
         if descriptor is None:
             continue
         try:
@@ -87,8 +145,8 @@ def last_setup_line(paths: t.Iterable[str]) -> t.Optional[t.Tuple[str, SetupLine
 class Watch:
     """What is written to some logs after the watch began, through rotation and truncation."""
 
-    def __init__(self, paths: t.Iterable[str]) -> None:
-        self._marks = [_Mark(path) for path in paths]
+    def __init__(self, paths: t.Iterable[str], is_named: bool = False) -> None:
+        self._marks = [_Mark(path, is_named) for path in paths]
 
     def setup_lines(self) -> t.List[SetupLine]:
         """Every success line that was written since the watch began, however much there is."""
@@ -97,6 +155,13 @@ class Watch:
     def tail(self) -> bytes:
         """The last of all that was written since the watch began."""
         return b"".join(piece for mark in self._marks for piece in mark.each(_last))
+
+    def told(self) -> str:
+        """The last lines of it as they may be shown, and which logs are there and cannot be read."""
+        lines = [line[:_LINE_LENGTH_SHOWN] for line in shown(self.tail()).splitlines() if line.strip()]
+        unread = ((mark.path, why_unread(mark.path, mark.is_named)) for mark in self._marks
+                  if os.path.lexists(mark.path))
+        return "\n".join(lines[-_LINES_SHOWN:] + ["%s cannot be read: %s" % found for found in unread if found[1]])
 
     def close(self) -> None:
         """Let go of the logs."""
@@ -111,9 +176,10 @@ class _Mark:
     whose remembered bytes are gone was truncated, even when it has grown past the mark since.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._descriptor = _open(path)
+    def __init__(self, path: str, is_named: bool) -> None:
+        self.path = path
+        self.is_named = is_named
+        self._descriptor = _open(path, is_named)
         self._offset = 0
         self._before = b""
         if self._descriptor is not None:
@@ -125,7 +191,7 @@ class _Mark:
         if self._descriptor is not None:
             was_truncated = self._remembered(self._descriptor) != self._before
             yield from read(self._descriptor, 0 if was_truncated else self._offset)
-        current = _open(self._path)
+        current = _open(self.path, self.is_named)
         if current is None:
             return
         try:
@@ -147,17 +213,35 @@ class _Mark:
 Reader = t.Callable[[int, int], t.Iterable[bytes]]
 
 
-def _open(path: str) -> t.Optional[int]:
-    try:
+def opened(path: str, is_named: bool = False) -> int:
+    """A descriptor of a log.
+
+    Root reads it and shows what it says. So whoever may write where it is found must not lead us elsewhere.
+
+    :raises files.Unreadable: it cannot be read; C(status) is C(absent) where there is none.
+    """
+    if is_named:
         return files.open_regular(path, _NO_LIMIT, follow_links=True)
+    try:
+        return files.open_guarded(path, _NO_LIMIT)
+    except files.Unreadable as exc:
+        if exc.status != "not_regular":
+            raise
+        raise files.Unreadable(exc.status, "%s; name the log's real place with log_file (sesam_https_log_file)" %
+                               exc.reason) from exc
+
+
+def _open(path: str, is_named: bool) -> t.Optional[int]:
+    try:
+        return opened(path, is_named)
     except (files.Unreadable, OSError):
         return None
 
 
-def why_unread(path: str) -> str:
+def why_unread(path: str, is_named: bool = False) -> str:
     """Why a log cannot be read, empty where it can."""
     try:
-        os.close(files.open_regular(path, _NO_LIMIT, follow_links=True))
+        os.close(opened(path, is_named))
     except files.Unreadable as exc:
         return exc.reason
     except OSError as exc:

@@ -42,7 +42,7 @@ class Switch:
         self._steps = steps
         self._context = context
         self._sm_main = sm_main.SmMain(places.sm_main, places.profile, self._context, note)
-        self._watch = server_log.Watch(places.log_files)
+        self._watch = server_log.Watch(places.log_files, places.log_is_named)
         self._start: t.Optional[sm_main.Outcome] = None
         self._began = 0.0
 
@@ -177,12 +177,13 @@ class Switch:
             return "the log names %s and not %s" % (lines[-1].path, certificate)
         return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(
             path + (" (%s)" % reason if reason else "")
-            for path, reason in ((path, server_log.why_unread(path)) for path in self._places.log_files))
+            for path, reason in ((path, server_log.why_unread(path, self._places.log_is_named))
+                                 for path in self._places.log_files))
 
     def log_since(self) -> str:
-        """What the server has logged since this pass began; nothing, where it cannot be read."""
+        """What the server has logged since this pass began, and which log cannot be read."""
         try:
-            return server_log.clean(self._watch.tail())
+            return self._watch.told()
         except OSError:
             return ""
 

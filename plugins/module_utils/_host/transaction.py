@@ -35,8 +35,6 @@ from . import (
 
 # In the place of a path: the key of the pending request.
 PENDING = "pending"
-_LOG_LINES_SHOWN = 30
-_LINE_LENGTH_SHOWN = 300
 
 
 def replace(parameters: dict) -> dict:
@@ -341,7 +339,7 @@ class _Run:
                 self._check_log(way)
                 self._compare_contexts(way)
         except switch.StepFailed:
-            self._answer["failure"] = {"log_since": _shortened(way.log_since())}
+            self._answer["failure"] = {"log_since": way.log_since()}
             raise
         finally:
             way.close()
@@ -446,8 +444,3 @@ def _has_changed(steps: t.List[dict], before: dict, after: dict) -> bool:
     """Whether anything was done to the server, or is not as it was."""
     return any(step["ok"] and step["name"] in ("stop", "place", "start") for step in steps) or any(
         before[name] != after[name] for name in ("disk", "journal"))
-
-
-def _shortened(log: str) -> str:
-    lines = [line[:_LINE_LENGTH_SHOWN] for line in log.splitlines() if line.strip()]
-    return "\n".join(lines[-_LOG_LINES_SHOWN:])

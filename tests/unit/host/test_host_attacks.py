@@ -346,6 +346,26 @@ def test_umask_that_was_inherited(site: t.Any, old: pki.Pair, new: pki.Pair, uma
         0o600, 0o644]
 
 
+# The log, which root reads and shows
+
+def test_log_is_read_where_it_is_or_where_the_user_says(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
+    """The product's own user has made a link of it."""
+    site.put(old)
+    site.instance.start()
+    log = Path(site.instance.log_file)
+    elsewhere = log.with_name("elsewhere.log")
+    os.rename(log, elsewhere)
+    log.symlink_to(elsewhere)
+    assert site.resolve()["log"]["file"] == str(log)
+    os.lchown(log, NOBODY, NOBODY)
+    assert site.resolve()["log"] is None
+    named = site.program.ask("resolve", {**site.parameters, "log_file": str(log)})
+    assert named["log"]["file"] == str(log)
+    answer = site.replace(new, log_file=str(log))
+    assert (answer["action"], answer["failure"]) == ("replaced", None)
+    assert site.instance.certificate in answer["log_line"]
+
+
 # Keys that would get another owner
 
 def convert(src: Path, dest: Path, **options: t.Any) -> dict[str, t.Any]:

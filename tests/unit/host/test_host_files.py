@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import files
+from integration.accounts import NOBODY
 
 # TIOCSPTLCK and TIOCGPTN of ioctl_tty(2).
 UNLOCK_TERMINAL, NUMBER_OF_TERMINAL = 0x40045431, 0x80045430
@@ -93,6 +94,105 @@ def test_links(tmp_path: Path) -> None:
 def test_what_is_no_file(path: str, status: str, words: str) -> None:
     assert why_not(path).status == status
     assert words in why_not(path).reason
+
+
+# Where others may have made the way
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make links of somebody else")
+
+
+def guarded(path: Path | str) -> str:
+    """What a file holds that is reached so, or why it is not."""
+    try:
+        descriptor = files.open_guarded(str(path), 100)
+    except files.Unreadable as exc:
+        return exc.reason
+    try:
+        return files.contents(descriptor, 100).content.decode()
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def way(tmp_path: Path) -> Path:
+    """C(real/file), and links of root's in folders of root's: C(folder) to C(real), C(real/link) to its file."""
+    (tmp_path / "real").mkdir(mode=0o755)
+    (tmp_path / "real/file").write_text("content")
+    (tmp_path / "folder").symlink_to("real")
+    (tmp_path / "real/link").symlink_to("file")
+    return tmp_path
+
+
+def test_links_of_root_are_followed(way: Path) -> None:
+    (way / "real/absolute").symlink_to(way / "folder/link")
+    (way / "real/back").symlink_to("../folder/../real/./link")
+    for name in ("file", "link", "absolute", "back"):
+        assert guarded(way / "real" / name) == guarded(way / "folder" / name) == "content"
+    assert guarded(way / "folder//link") == "content"
+
+
+def test_what_is_no_file_there(way: Path) -> None:
+    (way / "loop").symlink_to("loop")
+    (way / "dangling").symlink_to("nowhere")
+    os.mkfifo(way / "fifo")
+    assert guarded(way / "loop") == "it is a symbolic link, not a regular file"
+    assert guarded(way / "dangling") == guarded(way / "none") == guarded(way / "real/file/x") == "it does not exist"
+    assert guarded(way / "fifo") == "it is a FIFO, not a regular file"
+    assert guarded("/") == guarded(way / "real") == "it is a directory, not a regular file"
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["folder", "real/link"])
+@pytest.mark.parametrize("how", ["his link", "his folder", "open folder", "sticky folder"])
+def test_links_that_others_may_have_made_are_not_followed(way: Path, name: str, how: str) -> None:
+    link = way / name
+    if how == "his link":
+        os.lchown(link, NOBODY, NOBODY)
+    elif how == "his folder":
+        os.chown(link.parent, NOBODY, NOBODY)
+    else:
+        link.parent.chmod(0o777 if how == "open folder" else 0o1777)
+    told = guarded(way / "folder/link")
+    assert told.startswith(f"{link} is a symbolic link that others than root may have made (uid ")
+    status = link.parent.stat()
+    assert f"(uid {link.lstat().st_uid}, its folder uid {status.st_uid}, mode {status.st_mode & 0o7777:04o})" in told
+    # The file itself is still reached, in a folder of anybody.
+    assert guarded(way / "real/file") == "content"
+
+
+@needs_root
+def test_link_of_root_leads_to_no_link_of_somebody_else(way: Path) -> None:
+    (way / "first").symlink_to("folder/file")
+    assert guarded(way / "first") == "content"
+    os.lchown(way / "folder", NOBODY, NOBODY)
+    assert guarded(way / "first").startswith(f"{way}/folder is a symbolic link")
+    with pytest.raises(files.Unreadable) as raised:
+        files.open_guarded(str(way / "first"), 100)
+    assert raised.value.status == "not_regular"  # and not absent: there is something
+    with pytest.raises(files.NotFollowed):
+        files.open_folder(str(way / "folder"))
+    (way / "second").symlink_to("folder")
+    with pytest.raises(files.NotFollowed):
+        files.open_folder(str(way / "second"))
+
+
+def test_second_name_is_not_read(way: Path) -> None:
+    os.link(way / "real/file", way / "second")
+    assert guarded(way / "second") == f"it has 2 names (hard links), and may be another file of uid {os.geteuid()}"
+
+
+def test_no_descriptor_is_lost_on_the_way(way: Path) -> None:
+    os.link(way / "real/file", way / "second")
+    (way / "loop").symlink_to("loop")
+    (way / "up").symlink_to("/")
+    before = os.listdir("/proc/self/fd")
+    for name in ("real/link", "folder/link", "second", "loop", "none", "real/none", "real/file/x", f"up{way}/real"):
+        guarded(way / name)
+    os.close(files.open_folder(str(way / "folder")))
+    for name in ("real/file", "loop", "none"):
+        with pytest.raises(OSError, match=str(way)):
+            files.open_folder(str(way / name))
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_without_permission(tmp_path: Path, as_nobody: t.Callable[[t.Callable[[], object]], str]) -> None:

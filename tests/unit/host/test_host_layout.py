@@ -47,6 +47,11 @@ def test_every_place_can_be_given(installation: Path) -> None:
     assert found[:3] == (f"{installation}/elsewhere", "/x/sm_main", ["/x/log"])
 
 
+def test_log_that_the_user_names_is_known_as_such(installation: Path) -> None:
+    assert find(installation, log_file="/x/log").log_is_named
+    assert not find(installation, log_file=None).log_is_named
+
+
 def test_sesam_var_is_enough(installation: Path) -> None:
     found = layout.find({"sesam2000_ini": "/nowhere/sesam2000.ini", "sesam_var": str(installation / "var")})
     assert found.sm_main == layout.USUAL_SM_MAIN

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import server_log
+from integration.accounts import NOBODY
+from unit import pki
+from unit.host import keys
 
 PATH = "/var/opt/sesam/var/ini/ssl/sesam.https.crt"
 STAMP = "2026-11-23 18:00:00"
@@ -235,6 +238,147 @@ def test_no_line_makes_the_pattern_slow(content: bytes) -> None:
 def test_why_a_log_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
     os.mkfifo(tmp_path / "fifo")
-    reasons = [server_log.why_unread(str(tmp_path / name)) for name in ("log", "fifo", "absent", "")]
+    reasons = [server_log.why_unread(str(tmp_path / name), is_named=True) for name in ("log", "fifo", "absent", "")]
     assert reasons == ["", "it is a FIFO, not a regular file", "it does not exist",
                        "it is a directory, not a regular file"]
+    named = "; name the log's real place with log_file (sesam_https_log_file)"
+    assert [server_log.why_unread(str(tmp_path / name)) for name in ("log", "fifo", "absent", "")] == [
+        "", reasons[1] + named, reasons[2], reasons[3] + named]
+
+
+# Logs that others lead elsewhere
+
+@pytest.fixture
+def led(tmp_path: Path) -> Path:
+    """A log that is a link of somebody without rights to a file of root's."""
+    (tmp_path / "secret").write_bytes(line("/secret"))
+    path = tmp_path / "led"
+    path.symlink_to("secret")
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a link of somebody else")
+    os.lchown(path, NOBODY, NOBODY)
+    return path
+
+
+def test_link_of_somebody_else_is_not_followed(led: Path) -> None:
+    assert server_log.last_setup_line([str(led)]) is None
+    watched = server_log.Watch([str(led)])
+    assert watched.setup_lines() == []
+    assert watched.told().startswith(f"{led} cannot be read: {led} is a symbolic link that others")
+    watched.close()
+
+
+def test_log_that_is_named_may_be_any_link(led: Path) -> None:
+    found = server_log.last_setup_line([str(led)], is_named=True)
+    assert found is not None
+    assert found[1].path == "/secret"
+    watched = server_log.Watch([str(led)], is_named=True)
+    append(led, line("/new"))
+    assert named(watched) == ["/new"]
+    assert watched.told() == line("/new").decode().strip()
+    watched.close()
+
+
+def test_link_that_is_made_meanwhile_is_not_followed(log: Path, watch: server_log.Watch, led: Path) -> None:
+    append(log, b"last words\n")
+    os.rename(led, log)
+    assert watch.setup_lines() == []
+    # The log of before is gone: its descriptor still shows what was written to it.
+    told = watch.told().splitlines()
+    assert told[0] == "last words"
+    assert told[1].startswith(f"{log} cannot be read: ")
+    assert len(told) == 2
+
+
+def test_log_that_is_not_there_is_not_told(watch: server_log.Watch, log: Path) -> None:
+    log.unlink()
+    assert watch.told() == ""
+
+
+def test_the_last_lines_are_told(log: Path, watch: server_log.Watch) -> None:
+    append(log, b"".join(b"\n%d %s\n" % (number, b"x " * 500) for number in range(100)))
+    told = watch.told().splitlines()
+    assert [text.split()[0] for text in told] == [str(number) for number in range(70, 100)]
+    assert {len(text) for text in told} == {300}
+
+
+# Keys in a log
+
+FORMS: tuple[tuple[str, pki.Form], ...] = (
+    ("RSA-2048", "PKCS8"), ("P-256", "PKCS8"), ("Ed25519", "PKCS8"), ("RSA-2048", "TraditionalOpenSSL"),
+    ("P-256", "TraditionalOpenSSL"), ("RSA-2048", "OpenSSH"))
+BEFORE, AFTER = b"2026-11-23 INFO  main - before\n", b"2026-11-23 INFO  main - after\n"
+
+
+def of_key(text: str, pem: bytes) -> list[str]:
+    """The words of a text that are of a key."""
+    body = b"".join(pem.splitlines()[1:-1]).decode()
+    return [word for word in text.split() if len(word) > 5 and word in body]
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS)
+def test_key_in_a_log_is_not_shown(name: str, form: pki.Form) -> None:
+    """Whole, or cut off at any place."""
+    pem = pki.key_bytes(keys.key(name), form)
+    whole = server_log.shown(BEFORE + pem + AFTER)
+    assert whole.splitlines() == [BEFORE.decode().strip(), server_log.LEFT_OUT, AFTER.decode().strip()]
+    assert of_key((BEFORE + pem).decode(), pem) != []
+    for cut in range(len(pem)):
+        assert of_key(server_log.shown(pem[cut:] + AFTER), pem) == []
+        assert of_key(server_log.shown(BEFORE + pem[:cut]), pem) == []
+    inner = b"\n".join(pem.splitlines()[1:-1])
+    assert server_log.shown(BEFORE + inner + b"\n" + AFTER) == whole
+
+
+@pytest.mark.parametrize("change", [
+    lambda pem: pem.replace(b"\n", b"\r\n"), lambda pem: pem.replace(b"\n", b"\r"),
+    lambda pem: pem.replace(b"\n", b"\\n"), lambda pem: b"INFO - " + pem.replace(b"\n", b"\nINFO - "),
+    lambda pem: pem.replace(b"PRIVATE", b"\x1b[31mPRI\x1b[0mVATE"), lambda pem: b"  " + pem.replace(b"\n", b"  \n  "),
+    lambda pem: pem.decode().encode("utf-16"),
+], ids=["CRLF", "CR", "escaped", "each line with a prefix", "coloured", "indented", "UTF-16"])
+def test_key_in_another_dress_is_not_shown(change: t.Callable[[bytes], bytes]) -> None:
+    pem = pki.key_bytes(keys.key("RSA-2048"))
+    text = server_log.shown(BEFORE + change(pem) + b"\n" + AFTER)
+    assert server_log.LEFT_OUT in text
+    assert of_key(text.replace("\0", ""), pem) == []
+    assert text.splitlines()[-1] == AFTER.decode().strip()
+
+
+@pytest.mark.parametrize("name", ["RSA-2048", "P-256", "Ed25519"])
+def test_key_in_der_is_not_shown(name: str) -> None:
+    """But for bits of it that stand between two line feeds by chance and could be text."""
+    der = pki.key_bytes(keys.key(name), encoding="DER")
+    text = server_log.shown(BEFORE + der + b"\n" + AFTER)
+    assert text.splitlines()[0] == BEFORE.decode().strip()
+    assert text.splitlines()[-1] == AFTER.decode().strip()
+    rest = "".join(text.splitlines()[1:-1]).replace(server_log.LEFT_OUT, "")
+    assert len(rest) <= len(der) / 5
+
+
+@pytest.mark.parametrize("text", [
+    "starting", "OK", "one\ntwo\nthree", "größe", "a" * 39,
+    "SHA-256: " + "0123456789abcdef" * 4, "/var/opt/sesam/var/ini/ssl/sesam.https.crt", "a\tb", "",
+    "-----BEGIN CERTIFICATE REQUEST", "=" * 60,
+])
+def test_what_is_no_key_is_shown(text: str) -> None:
+    assert server_log.shown(text.encode()) == text
+
+
+def test_what_is_said_of_keys_is_shown() -> None:
+    text = b"java.io.IOException: Missing -----BEGIN PRIVATE KEY----- in the file\n\tat Reader.java\n"
+    assert server_log.shown(text) == f"java.io.IOException: Missing {server_log.LEFT_OUT}\n\tat Reader.java\n"
+
+
+def test_log_in_another_encoding_is_shown() -> None:
+    assert server_log.shown("Schlüssel für Server".encode("latin-1")) == "Schl\ufffdssel f\ufffdr Server"
+
+
+@pytest.mark.parametrize("piece", [
+    b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN PRIVATE KEY-----\n", b"-----END PRIVATE KEY-----",
+    b"\n", b"A", b"A\n", b" ", b"\x1b[", b"\xff", b"\0\n", b"-----BEGIN " + b"A" * 40, b"-",
+])
+def test_no_log_takes_long(piece: bytes) -> None:
+    content = (piece * server_log.PIECE_BYTES)[:server_log.PIECE_BYTES]
+    begin = time.monotonic()
+    server_log.shown(content)
+    assert time.monotonic() - begin < 10
