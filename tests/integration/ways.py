@@ -190,6 +190,14 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
             ways[f"ssh {words}"] = Way(login(**asks))
             ways[f"ssh {words}, sudo use_pty"] = Way(become(
                 in_a_pty, ansible_become_password=in_a_pty.password, **asks))
+        # What is configured so, Ansible does not see: it pipelines a module, too.
+        config = sshd.folder / "terminal"
+        config.write_text("RequestTTY force\n")
+        common = str(login()["ansible_ssh_common_args"]).replace("/dev/null", str(config), 1)
+        transports: tuple[t.Literal["stdin", "module"], ...] = ("stdin", "module")
+        for transport in transports:
+            ways[f"a terminal by configuration, {transport}"] = Way(login(
+                ansible_ssh_common_args=common, transport=transport, ansible_pipelining=True), transport)
         ways["a terminal all the same"] = no_tty("standard input is a terminal; nothing was started")._replace(
             variables=login(ansible_ssh_executable=str(stack.enter_context(_stubborn_ssh()))))
         # With a password, this connection opens a terminal unless it is pipelined.
