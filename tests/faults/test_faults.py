@@ -12,12 +12,13 @@ import random
 import re
 import shutil
 import subprocess
+import threading
 import typing as t
 from pathlib import Path
 
 import pytest
 from faults import crashes, disk, elsewhere, flows, matrix, table
-from faults.site import Site
+from faults.site import Site, Stopped
 from faults.table import Row
 from integration import host_program, processes, syslog_socket
 from integration.certificates import Authority
@@ -118,6 +119,19 @@ def test_what_dies_elsewhere(tmp_path: Path) -> None:
         rows = fleet.rows(elsewhere.plans(2, random.randrange(1000)))
     assert len(rows) == 5
     _assert_green(rows)
+
+
+def test_early_end_leaves_nothing(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not begun does not begin; who is at a fault comes to where he brings the host to rest."""
+    stopping = threading.Event()
+    monkeypatch.setattr("faults.site.stopping", stopping)
+    site.rest()
+    stopping.set()
+    with pytest.raises(Stopped):
+        site.rest()
+    with pytest.raises(Stopped):
+        Site(tmp_path / "other", 1, Authority())
+    assert not (tmp_path / "other").exists()
 
 
 def test_kills_elsewhere_are_dealt_out_evenly() -> None:
