@@ -24,6 +24,7 @@ from .arranged import (
     at_named_log,
     changed,
     deaf,
+    ends_late,
     folder_held,
     hanging_program,
     hard_link,
@@ -59,7 +60,8 @@ class Fault(t.NamedTuple):
 
     C(outcome) is empty where any will do that is told as it is. C(says): a part of the message. C(after): what the port
     serves, where that is not what the outcome says. C(options): parameters; one that can be called is asked for its
-    value then. C(plan): what the shim does, without which it runs without one.
+    value then. C(plan): what the shim does, without which it runs without one. C(looks_after): so many seconds after
+    the run began the port is looked at, at the earliest.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Fault(t.NamedTuple):
     plan: dict[str, t.Any] = {}  # noqa: RUF012
     kind: str = "fault of the host"
     group: str = ""
+    looks_after: float = 0
 
 
 def rows(faults: t.Sequence[Fault], site: Site) -> list[Row]:
@@ -88,6 +91,7 @@ def _row(fault: Fault, site: Site) -> Row:
         begin = time.monotonic()
         answer = _asked(fault, site)
         seconds = time.monotonic() - begin
+        time.sleep(max(fault.looks_after - seconds, 0))
         row.saw, row.after, row.message = told.outcome(answer), site.served_in_words(), told.message(answer)
         if row.saw != (fault.outcome or row.saw):
             row.broken.append(f"the outcome is not {fault.outcome}: {row.message}")
@@ -182,7 +186,8 @@ FAULTS = (
     Fault("sm_main exits 1, whatever it is asked", sm_main("exit 1"), "failed: stop", "exit code 1"),
     Fault("sm_main exits 1 at the stop", switches(stop="fails@1"), "failed: stop", "exit code 1"),
     Fault("sm_main exits 1 at the start", switches(start="fails@1"), "failed: start", "exit code 1"),
-    Fault("sm_main stops nothing and claims success", switches(stop="ignored@1"), "failed: stop", "rmi still runs"),
+    Fault("sm_main stops nothing and claims success", switches(stop="ignored@1"), "failed: stop",
+          "Nothing had to be undone: the port serves"),
     Fault("sm_main starts nothing and claims success", switches(start="lies@1"), "failed: served", "nobody listens"),
     Fault("sm_main prints garbage", sm_main('head -c 300000 /dev/urandom; exec {real} "$@"'), "replaced"),
     Fault("sm_main prints garbage and exits 1", sm_main("head -c 300000 /dev/urandom; exit 1"), "failed: stop"),
@@ -192,6 +197,10 @@ FAULTS = (
     Fault("sm_main hangs at the start", switches(start="hangs@1"), "failed: served", "did not end within"),
     Fault("sm_main hangs after the start", switches(start="hangs_after@1"), "replaced"),
     # rmi
+    Fault("rmi ends only after stop_timeout", ends_late(7), "failed: stop", "Rolled back: the port serves",
+          looks_after=11),
+    Fault("rmi closes its port, and ends only after stop_timeout", switches(stop_delay="7@1"), "failed: stop",
+          "Rolled back: the port serves", looks_after=11),
     Fault("rmi keeps the output and session of sm_main", switches(stdout="inherited", session="shared"), "replaced"),
     Fault("rmi keeps both of an sm_main that hangs", switches(
         stdout="inherited", session="shared", start="hangs_after@1"), "replaced"),

@@ -236,6 +236,29 @@ def test_a_server_that_serves_something_else_gets_the_old_pair_back(
     assert not (site.state / "journal").exists()
 
 
+def test_a_server_that_ends_after_the_time_limit_is_started_again(
+    site: t.Any, old: pki.Pair, new: pki.Pair, script: Make
+) -> None:
+    """It was told to end, and serves until it does: who goes back at once finds nothing to do."""
+    site.put(old)
+    site.instance.start()
+    real = Path(site.instance.sm_main).rename(f"{site.instance.sm_main}.real")
+    late = real.with_name("late")
+    script(Path(site.instance.sm_main), f"""
+        if [ "$1" = stop ] && mkdir '{late}' 2>/dev/null; then
+            (sleep 4; '{real}' "$@"; touch '{late}/done') >/dev/null 2>&1 &
+            exit 0
+        fi
+        exec '{real}' "$@\"""")
+    answer = site.replace(new, stop_timeout=1)
+    wait_until((late / "done").exists)
+    assert site.serves(old)
+    assert site.is_on_disk(old)
+    assert (answer["failure"]["step"], answer["failure"]["way_back"], answer["changed"]) == ("stop", "", True)
+    assert "rmi has ended" in answer["failure"]["reason"]
+    assert not (site.state / "journal").exists()
+
+
 def test_backups_are_pruned(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
     for number in range(3):
         site.put(pki.make(f"number{number}.example"))
