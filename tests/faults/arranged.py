@@ -101,13 +101,13 @@ def changed(name: str, mode: int, owner: int = -1) -> Arrange:
     return arrange
 
 
-def immutable(name: str) -> Arrange:
-    """Not even root can change it."""
+def immutable(name: str, flag: str = "i") -> Arrange:
+    """Not even root can change it, or do more than append to it."""
 
     def arrange(site: Site, mended: contextlib.ExitStack) -> None:
         place = site.ini / name
-        subprocess.run(["chattr", "+i", place], check=True)
-        mended.callback(subprocess.run, ["chattr", "-i", place], check=True)
+        subprocess.run(["chattr", f"+{flag}", place], check=True)
+        mended.callback(subprocess.run, ["chattr", f"-{flag}", place], check=True)
 
     return arrange
 
@@ -213,8 +213,9 @@ def swapped(site: Site, mended: contextlib.ExitStack) -> None:
 
 def ends_late(seconds: float) -> Arrange:
     """The first stop is claimed to be done, and rmi serves on for some seconds until it ends."""
-    return sm_main(f'if [ "$1" = stop ] && mkdir {{late}} 2>/dev/null; then\n'
-                   f'(sleep {seconds}; exec {{real}} "$@") >/dev/null 2>&1 &\nexit 0; fi\nexec {{real}} "$@"')  # fmt: skip
+    return sm_main(
+        f'if [ "$1" = stop ] && mkdir {{late}} 2>/dev/null; then (sleep {seconds}; exec {{real}} "$@") >/dev/null 2>&1 &\n'
+        'exit 0; fi\nexec {real} "$@"')  # fmt: skip
 
 
 # Listens, and goes into the background when it does.

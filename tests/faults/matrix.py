@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 import typing as t
+from pathlib import Path
 
 from standin import processes as standin_processes
 
@@ -143,6 +144,10 @@ def _begins_now(site: Site) -> float:
     return time.time() - 600
 
 
+def _log_folder(site: Site) -> Path:
+    return Path(site.instance.log_file).parent
+
+
 LINK = "refused: destination-is-link"
 UNUSABLE = "refused: sm-main-unusable"
 HANGS_AT_STOP = '[ "$1" = stop ] && {{ sleep 300 & sleep 300; }}\nexec {real} "$@"'
@@ -229,9 +234,9 @@ FAULTS = (
     Fault("the log is truncated at the start", switches(log_at_start="truncated"), "replaced"),
     Fault("the log has a gigabyte", log(lambda path: os.truncate(path, 1 << 30)), "replaced"),
     Fault("the log has no line of this start", switches(log_line="never@1"), "failed: log_line", "log_check"),
-    Fault("the log that is named is a folder", at_named_log(os.mkdir, os.rmdir), "failed: log_line",
+    Fault("the log that is named is a folder", at_named_log(os.mkdir, os.rmdir), "refused: log-unreadable",
           "it is a directory", {"log_file": named_log}),
-    Fault("the log that is named is a FIFO", at_named_log(os.mkfifo), "failed: log_line", "it is a FIFO",
+    Fault("the log that is named is a FIFO", at_named_log(os.mkfifo), "refused: log-unreadable", "it is a FIFO",
           {"log_file": named_log}),
     Fault("the log that is named is a dangling link", at_named_log(lambda path: os.symlink("/nowhere", path)),
           "failed: log_line", "it does not exist", {"log_file": named_log}),
@@ -258,8 +263,13 @@ AS_ROOT = (
           "refused: host-error", "No space left on device: "),
     Fault("the folder for backups is read-only", mounted(lambda site: site.server.state_folder / "backups", "ro"),
           "refused: host-error", "Read-only file system: "),
-    Fault("the certificate is immutable", immutable("ssl/sesam.https.crt"), "failed: place", "lsattr"),
-    Fault("the key is immutable", immutable("ssl/sesam.https.key"), "failed: place", "lsattr"),
+    Fault("the certificate is immutable", immutable("ssl/sesam.https.crt"), "refused: file-immutable", "chattr -i"),
+    Fault("the key is immutable", immutable("ssl/sesam.https.key"), "refused: file-immutable", "chattr -i"),
+    Fault("the key is append-only", immutable("ssl/sesam.https.key", "a"), "refused: file-immutable", "chattr -a"),
+    Fault("the disk of the log is full", mounted(_log_folder, fill=True), "refused: disk-space", "lgc"),
+    Fault("the disk of the log has no inodes", mounted(_log_folder, "size=2m,nr_inodes=10"), "refused: disk-space",
+          "inodes"),
+    Fault("the disk of the log is read-only", mounted(_log_folder, "size=2m,ro"), "refused: disk-space", "read-only"),
     Fault("the ssl folder is immutable", immutable("ssl"), "refused: directory-not-writable", "lsattr"),
     Fault("the state folder is immutable", immutable(".sep-sesam"), "refused: host-error", "lsattr"),
 )  # fmt: skip

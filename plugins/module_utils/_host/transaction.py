@@ -19,6 +19,7 @@ from . import (
     key_source,
     layout,
     lookup,
+    obstacles,
     owners,
     pair_files,
     pairs,
@@ -224,12 +225,18 @@ class _Run:
         """Refuse, before anything is touched, what cannot end well."""
         if action != "none":
             place_checks.check_files(self._places)
+        if action in ("replaced", "placed", "permissions"):
+            obstacles.check_files(self._places)
         if action in ("replaced", "placed") and self._key_path is not None:
             self._private_key = self._key_on_host(self._key_path)
         self._weigh(place_checks.check_validity, self._parameters)
         if action in ("replaced", "placed"):
             self._weigh(place_checks.check_not_hidden, seen["sources"])
-            self._weigh(place_checks.check_space, self._places)
+            self._weigh(obstacles.check_space, self._places)
+        if action in ("replaced", "restarted", "started"):
+            if self._parameters["log_check"] == "required":
+                self._weigh(obstacles.check_log, self._places)
+            self._weigh(obstacles.check_log_space, self._places)
         rmi = _rmi_in(seen)
         if action in ("replaced", "restarted", "started") or rmi.is_running is None:
             place_checks.check_sm_main(self._places.sm_main)
