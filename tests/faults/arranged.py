@@ -213,9 +213,8 @@ def swapped(site: Site, mended: contextlib.ExitStack) -> None:
 
 def ends_late(seconds: float) -> Arrange:
     """The first stop is claimed to be done, and rmi serves on for some seconds until it ends."""
-    return sm_main(
-        f'if [ "$1" = stop ] && mkdir {{late}} 2>/dev/null; then (sleep {seconds}; exec {{real}} "$@") >/dev/null 2>&1 &\n'
-        'exit 0; fi\nexec {real} "$@"')  # fmt: skip
+    later = f'(sleep {seconds}; exec {{real}} "$@") >/dev/null 2>&1 & exit 0'
+    return sm_main(f'if [ "$1" = stop ] && mkdir {{late}} 2>/dev/null; then {later}; fi\nexec {{real}} "$@"')
 
 
 # Listens, and goes into the background when it does.
