@@ -94,7 +94,8 @@ options:
     default: 120
   stop_timeout:
     description:
-      - Seconds to wait until C(rmi) has stopped.
+      - Seconds to wait until C(rmi) has stopped. If it has not, the replacement fails; but C(rmi) gets the seconds of
+        O(start_timeout) to end, and is then started again with the old pair.
     type: int
     default: 120
   lock_timeout:

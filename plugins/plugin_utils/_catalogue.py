@@ -32,6 +32,8 @@ SECTIONS = (FILES, KEY, PAIR, IDENTITY, VALIDITY, USAGE, CHAIN, REQUESTS, PLACE,
 
 _ERROR: tuple[Level, ...] = ("error",)
 _WARNING: tuple[Level, ...] = ("warning",)
+# Of what a replacement is refused for, and of what nothing is wrong with as long as there is none.
+_OBSTACLE: tuple[Level, ...] = ("error", "warning")
 _INFO: tuple[Level, ...] = ("info",)
 _WANTED: tuple[Subject, ...] = ("wanted",)
 _CURRENT: tuple[Subject, ...] = ("current",)
@@ -299,9 +301,15 @@ _ENTRIES = (
     _fixed("directory-not-writable", PLACE, _AT_PLACE,
            "The folder of the pair can be written.",
            "Make the folder writable: is it mounted read-only, or immutable (lsattr)?"),
-    Entry("disk-space", PLACE, _ERROR, _AT_PLACE,
-          "There is room for the new pair and a backup.",
-          "Free at least 1 MiB."),
+    Entry("disk-space", PLACE, _OBSTACLE, _AT_PLACE,
+          "There is room for the new pair and a backup, and for rmi to log its start; a warning in an audit.",
+          "Free at least 1 MiB, or what the message says."),
+    Entry("file-immutable", PLACE, _OBSTACLE, _AT_PLACE,
+          "No file that is to be replaced is immutable or append-only (lsattr); a warning in an audit.",
+          "Ask whoever set that, then take it away with chattr.", is_settable=False),
+    Entry("log-unreadable", PLACE, _OBSTACLE, _AT_PLACE,
+          "A log that is there can be read, as the proof of a start (log_check: required); a warning in an audit.",
+          "Mend what the message says, or set log_file (sesam_https_log_file) to the log."),
     _fixed("different-filesystem", PLACE, _AT_PLACE,
            "The folder and its files are on one file system, so that a file is replaced at once.",
            "Remove the mount from the file, or move the folder."),

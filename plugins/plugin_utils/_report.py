@@ -20,7 +20,8 @@ from ansible_collections.sep.sesam.plugins.plugin_utils._verdict import Seen, Ve
 _DAY = 86400.0
 # What to look at when a step failed.
 _ADVICE = {
-    "stop": "Find out on the host why `{sm_main} stop rmi` does not end rmi, then run this again.",
+    "stop": "Find out on the host why `{sm_main} stop rmi` does not end rmi, or takes longer than stop_timeout. An rmi "
+            "that still runs may end yet: look at the port once more. Then run this again.",
     "place": "Mend what the reason names: is the disk full or read-only, a file immutable (lsattr)? "
              "Then run this again.",
     "start": "Run `{sm_main} start rmi` on the host and read what it says and {log}, then run this again.",
@@ -130,7 +131,7 @@ def failure(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:
     """The message when a step failed: which, why, what is served now, the log, what to do next."""
     failed, installation = answer["failure"], after.answer["installation"]
     lines = [f"The certificate was not replaced. Step {failed['step']} failed: {_sentence(failed['reason'])}"]
-    lines.append(_the_way_back(failed.get("way_back", ""), answer["backup"], before, after))
+    lines.append(_the_way_back(answer, before, after))
     log = failed.get("log_since", "")
     lines.append("Log since the stop:" if log else "The log has nothing new since the stop.")
     lines += [f"  {printable(line.expandtabs())}" for line in log.splitlines()]
@@ -140,12 +141,13 @@ def failure(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:
     return "\n".join(lines)
 
 
-def _the_way_back(reason: str, backup: str | None, before: Seen, after: Seen) -> str:
-    now = _served_in_words(after)
+def _the_way_back(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:
+    now, reason = _served_in_words(after), answer["failure"].get("way_back", "")
     if not reason:
         is_as_before = before.served[:1] == after.served[:1]
-        return f"Rolled back: {now}{' This is the certificate that was served before.' if is_as_before else ''}"
-    where = f" The old pair is in {backup}." if backup else ""
+        begin = "Rolled back" if answer["steps"][-1]["part"] == "rollback" else "Nothing had to be undone"
+        return f"{begin}: {now}{' This is the certificate that was served before.' if is_as_before else ''}"
+    where = f" The old pair is in {answer['backup']}." if answer["backup"] else ""
     return f"THE WAY BACK FAILED TOO: {_sentence(reason)} Now {now}{where} The next run tries the way back again."
 
 

@@ -383,6 +383,8 @@ def _server_findings(state: State, reason: str, seen: Seen, policy: _preflight.P
         findings.append(_catalogue.finding(_TOLD[found[0]], "current", found[1], fix=_fix(found[0], seen)))
     findings += [_catalogue.finding("not-seen", "place", f"Not all could be seen: {printable(thing)}.")
                  for thing in seen.answer["unseen"]]
+    findings += [_catalogue.finding(told["id"], "place", printable(told["message"]), level="warning", fix=told["fix"])
+                 for told in seen.answer["obstacles"]]
     findings += [_catalogue.finding("key-permissions", "current", f"{_open_key(source)}.")
                  for source in seen.sources if source.is_set and source.is_key_open]
     return [*findings, *_source_findings(seen), *_served_findings(seen, policy)]

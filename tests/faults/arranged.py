@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import typing as t
 from pathlib import Path
@@ -100,13 +101,13 @@ def changed(name: str, mode: int, owner: int = -1) -> Arrange:
     return arrange
 
 
-def immutable(name: str) -> Arrange:
-    """Not even root can change it."""
+def immutable(name: str, flag: str = "i") -> Arrange:
+    """Not even root can change it, or do more than append to it."""
 
     def arrange(site: Site, mended: contextlib.ExitStack) -> None:
         place = site.ini / name
-        subprocess.run(["chattr", "+i", place], check=True)
-        mended.callback(subprocess.run, ["chattr", "-i", place], check=True)
+        subprocess.run(["chattr", f"+{flag}", place], check=True)
+        mended.callback(subprocess.run, ["chattr", f"-{flag}", place], check=True)
 
     return arrange
 
@@ -185,7 +186,8 @@ def sm_main(text: str, mode: int = 0o755) -> Arrange:
         place = Path(site.instance.sm_main)
         kept = place.with_name("sm_main.kept")
         place.rename(kept)
-        names = {"real": kept, "certificate": site.instance.certificate, "pid": site.temporary / "pid",
+        late = Path(mended.enter_context(tempfile.TemporaryDirectory(dir=site.aside))) / "late"
+        names = {"real": kept, "certificate": site.instance.certificate, "pid": site.temporary / "pid", "late": late,
                  "python": sys.executable, "address": site.instance.address, "port": site.instance.port}
         if text:
             place.write_text("#!/bin/sh\n" + text.format(**{n: shlex.quote(str(v)) for n, v in names.items()}) + "\n")
@@ -207,6 +209,12 @@ def swapped(site: Site, mended: contextlib.ExitStack) -> None:
     mended.callback(other.unlink, missing_ok=True)
     sm_main(f'[ "$1" = start ] && mv {shlex.quote(str(other))} {{certificate}} 2>/dev/null\nexec {{real}} "$@"')(
         site, mended)  # fmt: skip
+
+
+def ends_late(seconds: float) -> Arrange:
+    """The first stop is claimed to be done, and rmi serves on for some seconds until it ends."""
+    later = f'(sleep {seconds}; exec {{real}} "$@") >/dev/null 2>&1 & exit 0'
+    return sm_main(f'if [ "$1" = stop ] && mkdir {{late}} 2>/dev/null; then {later}; fi\nexec {{real}} "$@"')
 
 
 # Listens, and goes into the background when it does.

@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 import typing as t
+from pathlib import Path
 
 from standin import processes as standin_processes
 
@@ -24,6 +25,7 @@ from .arranged import (
     at_named_log,
     changed,
     deaf,
+    ends_late,
     folder_held,
     hanging_program,
     hard_link,
@@ -59,7 +61,8 @@ class Fault(t.NamedTuple):
 
     C(outcome) is empty where any will do that is told as it is. C(says): a part of the message. C(after): what the port
     serves, where that is not what the outcome says. C(options): parameters; one that can be called is asked for its
-    value then. C(plan): what the shim does, without which it runs without one.
+    value then. C(plan): what the shim does, without which it runs without one. C(looks_after): so many seconds after
+    the run began the port is looked at, at the earliest.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Fault(t.NamedTuple):
     plan: dict[str, t.Any] = {}  # noqa: RUF012
     kind: str = "fault of the host"
     group: str = ""
+    looks_after: float = 0
 
 
 def rows(faults: t.Sequence[Fault], site: Site) -> list[Row]:
@@ -88,6 +92,7 @@ def _row(fault: Fault, site: Site) -> Row:
         begin = time.monotonic()
         answer = _asked(fault, site)
         seconds = time.monotonic() - begin
+        time.sleep(max(fault.looks_after - seconds, 0))
         row.saw, row.after, row.message = told.outcome(answer), site.served_in_words(), told.message(answer)
         if row.saw != (fault.outcome or row.saw):
             row.broken.append(f"the outcome is not {fault.outcome}: {row.message}")
@@ -139,6 +144,10 @@ def _begins_now(site: Site) -> float:
     return time.time() - 600
 
 
+def _log_folder(site: Site) -> Path:
+    return Path(site.instance.log_file).parent
+
+
 LINK = "refused: destination-is-link"
 UNUSABLE = "refused: sm-main-unusable"
 HANGS_AT_STOP = '[ "$1" = stop ] && {{ sleep 300 & sleep 300; }}\nexec {real} "$@"'
@@ -182,7 +191,8 @@ FAULTS = (
     Fault("sm_main exits 1, whatever it is asked", sm_main("exit 1"), "failed: stop", "exit code 1"),
     Fault("sm_main exits 1 at the stop", switches(stop="fails@1"), "failed: stop", "exit code 1"),
     Fault("sm_main exits 1 at the start", switches(start="fails@1"), "failed: start", "exit code 1"),
-    Fault("sm_main stops nothing and claims success", switches(stop="ignored@1"), "failed: stop", "rmi still runs"),
+    Fault("sm_main stops nothing and claims success", switches(stop="ignored@1"), "failed: stop",
+          "Nothing had to be undone: the port serves"),
     Fault("sm_main starts nothing and claims success", switches(start="lies@1"), "failed: served", "nobody listens"),
     Fault("sm_main prints garbage", sm_main('head -c 300000 /dev/urandom; exec {real} "$@"'), "replaced"),
     Fault("sm_main prints garbage and exits 1", sm_main("head -c 300000 /dev/urandom; exit 1"), "failed: stop"),
@@ -192,6 +202,10 @@ FAULTS = (
     Fault("sm_main hangs at the start", switches(start="hangs@1"), "failed: served", "did not end within"),
     Fault("sm_main hangs after the start", switches(start="hangs_after@1"), "replaced"),
     # rmi
+    Fault("rmi ends only after stop_timeout", ends_late(7), "failed: stop", "Rolled back: the port serves",
+          looks_after=11),
+    Fault("rmi closes its port, and ends only after stop_timeout", switches(stop_delay="7@1"), "failed: stop",
+          "Rolled back: the port serves", looks_after=11),
     Fault("rmi keeps the output and session of sm_main", switches(stdout="inherited", session="shared"), "replaced"),
     Fault("rmi keeps both of an sm_main that hangs", switches(
         stdout="inherited", session="shared", start="hangs_after@1"), "replaced"),
@@ -220,9 +234,9 @@ FAULTS = (
     Fault("the log is truncated at the start", switches(log_at_start="truncated"), "replaced"),
     Fault("the log has a gigabyte", log(lambda path: os.truncate(path, 1 << 30)), "replaced"),
     Fault("the log has no line of this start", switches(log_line="never@1"), "failed: log_line", "log_check"),
-    Fault("the log that is named is a folder", at_named_log(os.mkdir, os.rmdir), "failed: log_line",
+    Fault("the log that is named is a folder", at_named_log(os.mkdir, os.rmdir), "refused: log-unreadable",
           "it is a directory", {"log_file": named_log}),
-    Fault("the log that is named is a FIFO", at_named_log(os.mkfifo), "failed: log_line", "it is a FIFO",
+    Fault("the log that is named is a FIFO", at_named_log(os.mkfifo), "refused: log-unreadable", "it is a FIFO",
           {"log_file": named_log}),
     Fault("the log that is named is a dangling link", at_named_log(lambda path: os.symlink("/nowhere", path)),
           "failed: log_line", "it does not exist", {"log_file": named_log}),
@@ -249,8 +263,13 @@ AS_ROOT = (
           "refused: host-error", "No space left on device: "),
     Fault("the folder for backups is read-only", mounted(lambda site: site.server.state_folder / "backups", "ro"),
           "refused: host-error", "Read-only file system: "),
-    Fault("the certificate is immutable", immutable("ssl/sesam.https.crt"), "failed: place", "lsattr"),
-    Fault("the key is immutable", immutable("ssl/sesam.https.key"), "failed: place", "lsattr"),
+    Fault("the certificate is immutable", immutable("ssl/sesam.https.crt"), "refused: file-immutable", "chattr -i"),
+    Fault("the key is immutable", immutable("ssl/sesam.https.key"), "refused: file-immutable", "chattr -i"),
+    Fault("the key is append-only", immutable("ssl/sesam.https.key", "a"), "refused: file-immutable", "chattr -a"),
+    Fault("the disk of the log is full", mounted(_log_folder, fill=True), "refused: disk-space", "lgc"),
+    Fault("the disk of the log has no inodes", mounted(_log_folder, "size=2m,nr_inodes=10"), "refused: disk-space",
+          "inodes"),
+    Fault("the disk of the log is read-only", mounted(_log_folder, "size=2m,ro"), "refused: disk-space", "read-only"),
     Fault("the ssl folder is immutable", immutable("ssl"), "refused: directory-not-writable", "lsattr"),
     Fault("the state folder is immutable", immutable(".sep-sesam"), "refused: host-error", "lsattr"),
 )  # fmt: skip

@@ -43,7 +43,7 @@ FAULTS = {
     "port-closed": Fault({"listener": "closed@1"}, "served", "nobody listens on port", HANGS),
     "no-log-line": Fault({"log_line": "never@1"}, "log_line", "no line of this start"),
     "log-names-another-path": Fault({"log_path": "/else/where.crt@1"}, "log_line", "/else/where.crt"),
-    "stop-fails": Fault({"stop": "fails@1"}, "stop", "exit code 1", rmi_is_restarted=False),
+    "stop-fails": Fault({"stop": "fails@1"}, "stop", "exit code 1", HANGS, rmi_is_restarted=False),
     "stop-lies": Fault({"stop": "ignored@1"}, "stop", "rmi still runs", HANGS, rmi_is_restarted=False),
     "stop-hangs": Fault({"stop": "hangs@1"}, "stop", "did not end within", HANGS, rmi_is_restarted=False),
 }

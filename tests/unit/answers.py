@@ -36,6 +36,7 @@ def in_sync(pair: pki.Pair) -> Answer:
         "served": {"status": "tls", "reason": "", "chain": pair.base64_chain, "chain_seen": True,
                    "protocol": "TLSv1.2"},
         "log": None, "journal": None, "journal_damage": None, "pending": None, "clock": NOW, "uid": 0, "unseen": [],
+        "obstacles": [],
         "refused": None,
     }
 

@@ -37,10 +37,16 @@ class Backups:
         self._held = held
 
     def keep(self, pair: pair_files.Copies, run: dict, what: dict) -> t.Optional[str]:
-        """Keep a pair, durable; the answer is the path of the backup, C(None) where there is nothing to keep."""
+        """Keep a pair, durable; the answer is the path of the backup, C(None) where there is nothing to keep.
+
+        One that the newest backup holds is not kept twice: runs that fail again and again would push out others.
+        """
         if not pair:
             return None
         files.make_private_folder(self._held)
+        newest = self._newest()
+        if newest is not None and self._holds(newest, pair):
+            return self._named(newest)
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         name = "%s-%s" % (moment, run["id"][:8])
         unfinished = self._at(name + _UNFINISHED)
@@ -53,6 +59,18 @@ class Backups:
             raise
         files.sync_folder(self._held)
         return self._named(name)
+
+    def _newest(self) -> t.Optional[str]:
+        """The name of the last one that was finished."""
+        return next((name for name, status in self._newest_first()
+                     if _time_in(name) is not None and not _why_no_backup(name, status)), None)
+
+    def _holds(self, name: str, pair: pair_files.Copies) -> bool:
+        """Whether a backup holds this very pair, owners and modes too: the way back may take it for it."""
+        try:
+            return self.pair_in(name) == pair
+        except Exception:  # pylint: disable=broad-except
+            return False  # Whatever is wrong with it, another one is made.
 
     def _fill(self, folder: str, pair: pair_files.Copies, what: dict) -> None:
         for name, copy in pair.items():

@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from . import layout, lookup, pairs, processes, refusal, rest_port, served, server_log, sm_main, state
+from . import layout, lookup, obstacles, pairs, processes, refusal, rest_port, served, server_log, sm_main, state
 
 # A log stamps whole seconds: a line of this start may seem to be from before it.
 _CLOCK_GRAIN = 2.0
@@ -41,9 +41,9 @@ def gather(parameters: dict) -> dict:
     """Answer the question C(resolve).
 
     C(installation), C(sources) (see C(lookup)), C(disk) (the pair of the default location), C(rmi), C(served), C(log),
-    C(journal), C(pending), C(clock), C(uid) and C(unseen), what there are no rights to see; as plain data,
-    certificates as base64 of DER. C(backups) too, where the parameter of that name asks for them: each pair that is
-    proved takes 1 ms.
+    C(journal), C(pending), C(clock), C(uid), C(unseen), what there are no rights to see, and C(obstacles), findings on
+    what would end a replacement half way; as plain data, certificates as base64 of DER. C(backups) too, where the
+    parameter of that name asks for them: each pair that is proved takes 1 ms.
     """
     try:
         places = layout.find(parameters)
@@ -79,6 +79,7 @@ def look(places: layout.Layout, parameters: dict, kept: t.Optional[state.State] 
         "clock": time.time(),
         "uid": os.geteuid(),
         "unseen": _unseen(rmi, is_served, kept, sources),
+        "obstacles": obstacles.found(places),
     }
 
 

@@ -10,15 +10,28 @@ import typing as t
 
 from . import refusal
 
+# Numbers of an owner and a group; C(None): not asked for.
+Asked = t.Tuple[t.Optional[int], t.Optional[int]]
+
 
 def ids(parameters: dict, default: t.Tuple[int, int]) -> t.Tuple[int, int]:
-    """The numbers of C(owner) and C(group) as asked for, else the default.
+    """The numbers of C(owner) and C(group) as asked for, else the default; C(asked) says what it raises."""
+    return or_default(asked(parameters), default)
+
+
+def asked(parameters: dict) -> Asked:
+    """The numbers of C(owner) and C(group), where they are asked for.
 
     :raises refusal.Refused: the host does not know a name.
     """
     owner, group = parameters["owner"], parameters["group"]
-    return (default[0] if owner is None else _id_of(owner, "owner", lambda name: pwd.getpwnam(name).pw_uid),
-            default[1] if group is None else _id_of(group, "group", lambda name: grp.getgrnam(name).gr_gid))
+    return (None if owner is None else _id_of(owner, "owner", lambda name: pwd.getpwnam(name).pw_uid),
+            None if group is None else _id_of(group, "group", lambda name: grp.getgrnam(name).gr_gid))
+
+
+def or_default(numbers: Asked, default: t.Tuple[int, int]) -> t.Tuple[int, int]:
+    """What is asked for, else the default."""
+    return (default[0] if numbers[0] is None else numbers[0], default[1] if numbers[1] is None else numbers[1])
 
 
 def _id_of(name: str, option: str, look_up: t.Callable[[str], int]) -> int:

@@ -105,8 +105,9 @@ class Folder:
 
     def _unstage(self, ending: str) -> None:
         if self._descriptor is not None:
-            for name in (CERTIFICATE, PRIVATE_KEY):
-                files.remove(name + ending, self._descriptor)
+            with files.named(self._descriptor):
+                for name in (CERTIFICATE, PRIVATE_KEY):
+                    files.remove(name + ending, self._descriptor)
 
     def rehearse(self) -> str:
         """Prove the new pair with a handshake in memory; the answer says why it fails, empty if it works."""
@@ -175,11 +176,14 @@ class Folder:
                         "destination-is-link", "%s has other names, or was exchanged just now: its owner and mode are "
                         "left as they are." % os.path.join(self.path, name),
                         "Look for the other name (find -samefile), and remove one of them.")
-                if stat.S_IMODE(status.st_mode) != mode:
-                    os.fchmod(descriptor, mode)
-                owner = owner_of((status.st_uid, status.st_gid))
-                if (status.st_uid, status.st_gid) != owner:
-                    os.fchown(descriptor, *owner)
+                before = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
+                after = mode, owner_of(before[1])
+                if before[0] != after[0]:
+                    os.fchmod(descriptor, after[0])
+                if before[1] != after[1]:
+                    os.fchown(descriptor, *after[1])
+                if before != after:
+                    os.fsync(descriptor)  # Else a power cut could open again what was reported as closed.
             finally:
                 os.close(descriptor)
 

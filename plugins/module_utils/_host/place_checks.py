@@ -9,9 +9,7 @@ import stat
 import time
 import typing as t
 
-from . import files, gather, layout, lookup, processes, refusal
-
-_SPARE_BYTES = 1 << 20
+from . import files, gather, layout, lookup, obstacles, processes, refusal
 
 
 def find_installation(parameters: dict) -> layout.Layout:
@@ -91,6 +89,7 @@ def check_destination(path: str) -> None:
         raise refusal.Refused("directory-missing", "There is no folder %s (or no permission to look at it)." % folder,
                               "Make the folder first.")
     _check_file(path)
+    obstacles.check_replaceable(path)
     _check_writable(folder)
     try:
         os.close(files.open_folder(folder))
@@ -116,14 +115,6 @@ def _check_file(path: str) -> None:
     if os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) in processes.mount_points():
         raise refusal.Refused("different-filesystem", "%s is mounted there by itself, and cannot be replaced." % path,
                               "Mount the folder that holds it, and not the file.")
-
-
-def check_space(places: layout.Layout) -> None:
-    """Refuse to begin on a disk that is full."""
-    space = os.statvfs(places.ini_folder)
-    if space.f_bfree * space.f_frsize < _SPARE_BYTES:
-        raise refusal.Refused("disk-space", "There are %d bytes left where %s is." % (
-            space.f_bfree * space.f_frsize, places.ini_folder), "Free at least 1 MiB.")
 
 
 def check_not_hidden(sources: t.List[dict]) -> None:

@@ -117,8 +117,10 @@ class Places:
     def _unstage(self) -> None:
         for path in self._paths:
             folder = self._folders.get(os.path.dirname(path))
-            for ending in (NEW, OLD) if folder is not None else ():
-                files.remove(os.path.basename(path) + ending, folder)
+            if folder is not None:
+                with files.named(folder):
+                    for ending in (NEW, OLD):
+                        files.remove(os.path.basename(path) + ending, folder)
 
     def _back_up(self, path: str, copy: Copy) -> str:
         folder, moment = self._folders[os.path.dirname(path)], time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -69,23 +69,30 @@ class Switch:
             entry["seconds"] = round(time.monotonic() - begin, 3)
 
     def stop(self) -> None:
-        """Stop rmi; what counts is that its process and its port are gone."""
+        """Stop rmi; what counts is that its process and its port are gone.
+
+        One that is not gone in time was told to end all the same: it is given the time of a start to do so. Whoever
+        went back at once would find it serving, do nothing, and leave a port where soon nobody listens.
+        """
         with self._step("stop") as entry:
-            deadline = time.monotonic() + self._stop_timeout
+            begin = time.monotonic()
             outcome = self._sm_main.run(["stop", "rmi"], self._stop_timeout, spare=self._rmi_pids)
             entry["detail"] = outcome.words()
+            limit = self._stop_timeout
             if outcome.code != 0:
-                deadline = min(deadline, time.monotonic() + _SETTLE)
-            while self._is_there():
-                if time.monotonic() > deadline:
-                    raise StepFailed("stop", "sm_main stop rmi: %s; %s" % (outcome.words(), self._what_is_there()))
-                time.sleep(_POLL_FIRST)
+                limit = min(limit, outcome.seconds + _SETTLE)
+            if self._is_gone_by(begin + limit, _POLL_FIRST):
+                return
+            is_gone = self._is_gone_by(time.monotonic() + self._start_timeout, _POLL_MOST)
+            raise StepFailed("stop", "sm_main stop rmi: %s; %.0f s after it was called, %s" % (
+                outcome.words(), time.monotonic() - begin, "rmi has ended" if is_gone else self._what_is_there()))
 
-    def await_gone(self) -> None:
-        """After a stop that failed: give a slow rmi the time of a start to be gone."""
-        deadline = time.monotonic() + self._start_timeout
-        while self._is_there() and time.monotonic() < deadline:
-            time.sleep(_POLL_MOST)
+    def _is_gone_by(self, deadline: float, pause: float) -> bool:
+        while self._is_there():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+        return True
 
     def _is_there(self) -> bool:
         if self._rmi.pid is not None and processes.is_alive(self._rmi.pid):

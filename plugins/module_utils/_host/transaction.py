@@ -10,7 +10,6 @@ next run undoes or finishes what it tells.
 
 import contextlib
 import os
-import syslog
 import time
 import typing as t
 
@@ -19,6 +18,7 @@ from . import (
     key_source,
     layout,
     lookup,
+    obstacles,
     owners,
     pair_files,
     pairs,
@@ -30,6 +30,7 @@ from . import (
     sm_main,
     state,
     switch,
+    system_log,
     way_back,
 )
 
@@ -76,6 +77,8 @@ class _Run:
         self._context: t.Optional[processes.Context] = None
         # The certificate that the log of the start shall name.
         self._in_service = places.certificate
+        # Owner and group as asked for, set before anything is touched: a name service may fail at any time.
+        self._owner_asked: owners.Asked = (None, None)
         # Set when an interrupted run has left an rmi stopped that was not.
         self._should_run = False
         self._stopped_at: t.Optional[float] = None
@@ -179,6 +182,7 @@ class _Run:
 
     def _decide(self, seen: dict) -> str:
         """The smallest repair that makes the server serve the wanted certificate from the source that comes first."""
+        self._owner_asked = owners.asked(self._parameters)
         is_running = seen["rmi"]["is_running"]
         starts = self._parameters["start_stopped"] or self._should_run
         if not self._is_in_place(seen):
@@ -216,18 +220,24 @@ class _Run:
 
     def _owner(self, default: t.Tuple[int, int]) -> t.Tuple[int, int]:
         """Owner and group as asked for, else the default."""
-        return owners.ids(self._parameters, default)
+        return owners.or_default(self._owner_asked, default)
 
     def _check(self, seen: dict, action: str) -> None:
         """Refuse, before anything is touched, what cannot end well."""
         if action != "none":
             place_checks.check_files(self._places)
+        if action in ("replaced", "placed", "permissions"):
+            obstacles.check_files(self._places)
         if action in ("replaced", "placed") and self._key_path is not None:
             self._private_key = self._key_on_host(self._key_path)
         self._weigh(place_checks.check_validity, self._parameters)
         if action in ("replaced", "placed"):
             self._weigh(place_checks.check_not_hidden, seen["sources"])
-            self._weigh(place_checks.check_space, self._places)
+            self._weigh(obstacles.check_space, self._places)
+        if action in ("replaced", "restarted", "started"):
+            if self._parameters["log_check"] == "required":
+                self._weigh(obstacles.check_log, self._places)
+            self._weigh(obstacles.check_log_space, self._places)
         rmi = _rmi_in(seen)
         if action in ("replaced", "restarted", "started") or rmi.is_running is None:
             place_checks.check_sm_main(self._places.sm_main)
@@ -351,7 +361,7 @@ class _Run:
         except Exception as exc:  # pylint: disable=broad-except
             self._answer["findings"].append(refusal.finding(
                 "state-not-kept", "place", "warning",
-                "Not everything could be written or removed in %s: %s." % (self._kept.path, refusal.in_words(exc)),
+                "Not everything could be written down or tidied up: %s." % refusal.in_words(exc),
                 "Mend that and run again."))
 
     def _note_downtime(self) -> None:
@@ -425,10 +435,8 @@ class _Run:
         if not answer["changed"]:
             return
         what = "rolled back after the step %s" % answer["failure"]["step"] if answer["failure"] else answer["action"]
-        syslog.openlog("sep.sesam", syslog.LOG_PID, syslog.LOG_USER)
-        syslog.syslog(syslog.LOG_NOTICE, "HTTPS certificate of rmi: %s; sha256=%s run=%s by=%s" % (
+        system_log.tell("HTTPS certificate of rmi: %s; sha256=%s run=%s by=%s" % (
             what, self._new, run["id"], run["by"]))
-        syslog.closelog()
 
 
 def _refuse_damaged_journal(seen: dict) -> None:

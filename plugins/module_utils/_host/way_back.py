@@ -95,8 +95,8 @@ class WayBack:
             way = switch.Switch(part, self._places, rmi, context, self._parameters, self._steps,
                                 self._kept.note_program)
             try:
-                if needs_cycle and not self._try(way.stop):
-                    way.await_gone()
+                if needs_cycle:
+                    self._try(way.stop)
                 if old is not None:
                     self._try(lambda: way.place(folder, t.cast(pair_files.Copies, old), pair_files.OLD))
                 if needs_cycle and journal.was_running:
@@ -129,10 +129,8 @@ class WayBack:
             return False
         return is_restored and (not journal.was_running or journal.is_right(rmi.rest_port.look().leaf))
 
-    def _try(self, step: t.Callable[[], None]) -> bool:
+    def _try(self, step: t.Callable[[], None]) -> None:
         try:
             step()
         except switch.StepFailed as exc:
             self.problems.append("%s: %s" % (exc.step, exc.reason))
-            return False
-        return True

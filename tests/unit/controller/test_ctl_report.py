@@ -22,8 +22,9 @@ def seen(pair: pki.Pair = OLD, **changes: t.Any) -> _verdict.Seen:
 
 
 def failure(step: str = "served", reason: str = "it went wrong", after: _verdict.Seen | None = None,
-            backup: str | None = None, **values: str) -> str:
-    told = {"failure": {"step": step, "reason": reason, "log_since": "", "way_back": "", **values}, "backup": backup}
+            backup: str | None = None, last_part: str = "rollback", **values: str) -> str:
+    told = {"failure": {"step": step, "reason": reason, "log_since": "", "way_back": "", **values}, "backup": backup,
+            "steps": [{"part": "replacement"}, {"part": last_part}]}
     return _report.failure(told, seen(), after or seen())
 
 
@@ -53,6 +54,13 @@ def test_what_is_served_now_is_told() -> None:
     other = failure(after=seen(NEW))
     assert "CN=new.example" in other
     assert "served before" not in other
+
+
+def test_what_was_never_touched_was_not_rolled_back() -> None:
+    """rmi ignored the stop."""
+    text = failure("stop", last_part="replacement")
+    assert "Nothing had to be undone: the port serves CN=old.example, until " in text
+    assert "Rolled back" not in text
 
 
 def test_the_way_back_failed() -> None:

@@ -331,6 +331,15 @@ def test_what_could_not_be_seen_is_a_finding() -> None:
         ("not-seen", "info", False)]
 
 
+def test_what_would_end_a_replacement_half_way_is_a_warning() -> None:
+    told = {"id": "log-unreadable", "subject": "place", "level": "error", "message": "It \x1b[31mis.",
+            "fix": "Mend it."}
+    found = judge({"obstacles": [told]})
+    assert found.state == "in_sync"
+    assert [(f.id, f.level, f.fix, "\x1b" in f.message) for f in found.findings if f.id == "log-unreadable"] == [
+        ("log-unreadable", "warning", "Mend it.", False)]
+
+
 def test_a_damaged_journal_is_an_interruption() -> None:
     damage = {"id": "journal-damaged", "message": "The journal cannot be read.", "fix": "Remove it.",
               "level": "error", "subject": "current"}

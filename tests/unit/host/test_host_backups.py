@@ -41,10 +41,10 @@ def folder(kept: state.State, new: pki.Pair) -> Path:
     return path.rename(path.with_name(NAME))
 
 
-def keep(kept: state.State, pair: pki.Pair) -> Path:
+def keep(kept: state.State, pair: pki.Pair, run: str = RUN["id"]) -> Path:
     copies = {pair_files.CERTIFICATE: pair_files.Copy(pair.pem, 0o644, (0, 0)),
               pair_files.PRIVATE_KEY: pair_files.Copy(pair.key_pem, 0o600, (0, 0))}
-    return Path(kept.backups.keep(copies, RUN, {"seen": {}}) or "")
+    return Path(kept.backups.keep(copies, {**RUN, "id": run}, {"seen": {}}) or "")
 
 
 def listed(kept: state.State) -> dict[str, t.Any]:
@@ -60,6 +60,30 @@ def test_a_backup_that_can_be_restored(kept: state.State, folder: Path, new: pki
         "name": NAME, "path": str(folder), "private_key": str(folder / "sesam.https.key"),
         "made": float(calendar.timegm((2026, 11, 23, 18, 0, 0))),
         "by": RUN["by"], "run": RUN["id"], "chain": new.base64_chain, "works": True, "reason": ""}
+
+
+def test_what_the_newest_one_holds_is_not_kept_twice(kept: state.State, old: pki.Pair, new: pki.Pair) -> None:
+    first = keep(kept, old)
+    assert keep(kept, old, "2") == first
+    second = keep(kept, new, "3")
+    assert keep(kept, new, "4") == second != first
+    assert keep(kept, old, "5") not in (first, second)  # Going back takes the newest.
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path: (path / pair_files.PRIVATE_KEY).write_bytes(b"damaged"),
+    lambda path: (path / pair_files.PRIVATE_KEY).unlink(),
+    lambda path: (path / "facts").write_text("{}"),
+    lambda path: (path / "facts").write_text((path / "facts").read_text().replace(": 384", ": 416")),
+])
+def test_a_newest_one_that_differs_is_no_reason_to_keep_none(
+    kept: state.State, old: pki.Pair, spoil: t.Callable[[Path], object]
+) -> None:
+    first = keep(kept, old)
+    spoil(first)
+    second = keep(kept, old, "2")
+    assert second != first
+    assert kept.backups.pair_in(str(second))[pair_files.PRIVATE_KEY].content == old.key_pem
 
 
 def test_no_key_is_told(kept: state.State, folder: Path, new: pki.Pair) -> None:

@@ -13,7 +13,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import der, place_checks, refusal, state, transaction
+from ansible_collections.sep.sesam.plugins.module_utils._host import (
+    der,
+    obstacles,
+    place_checks,
+    refusal,
+    state,
+    transaction,
+)
 from unit import pki
 from unit.host import keys
 from unit.host.test_host_key_files import content, request
@@ -226,7 +233,8 @@ def test_a_lowered_finding_is_told_and_does_not_stop(site: t.Any, old: pki.Pair,
 
 
 @pytest.mark.parametrize(("check", "id"), [
-    ("check_space", "disk-space"), ("check_sm_main_owner", "sm-main-unusable"), ("check_rmi", "foreign-listener"),
+    ("check_space", "disk-space"), ("check_log_space", "disk-space"), ("check_log", "log-unreadable"),
+    ("check_sm_main_owner", "sm-main-unusable"), ("check_rmi", "foreign-listener"),
 ])
 def test_what_can_be_lowered(
     site: t.Any, old: pki.Pair, new: pki.Pair, check: str, id: str, monkeypatch: pytest.MonkeyPatch
@@ -234,7 +242,7 @@ def test_what_can_be_lowered(
     def refuse(*_arguments: object) -> t.NoReturn:
         raise refusal.Refused(id, "Why.", "Mend it.")
 
-    monkeypatch.setattr(place_checks, check, refuse)
+    monkeypatch.setattr(obstacles if hasattr(obstacles, check) else place_checks, check, refuse)
     site.put(old)
     site.instance.start()
     order = site.order(new, check_mode=True)

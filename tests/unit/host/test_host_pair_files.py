@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import pair_files, pairs, refusal
+from ansible_collections.sep.sesam.plugins.module_utils._host import pair_files, pairs, placing, refusal
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from unit import pki
 
@@ -322,6 +322,31 @@ def test_permissions(tmp_path: Path, old: pki.Pair) -> None:
     with pair_files.Folder(str(tmp_path)) as folder:
         folder.set_permissions(lambda _owner: OWNER)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (CRT, KEY)] == [0o644, 0o600]
+
+
+def test_permissions_survive_a_power_cut(tmp_path: Path, old: pki.Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, old.pem, old.key_pem)
+    (tmp_path / KEY).chmod(0o644)
+    (tmp_path / CRT).chmod(0o644)
+    safe = {}
+    monkeypatch.setattr(os, "fsync", lambda descriptor: safe.update(
+        {os.readlink(f"/proc/self/fd/{descriptor}"): stat.S_IMODE(os.fstat(descriptor).st_mode)}))
+    with pair_files.Folder(str(tmp_path)) as folder:
+        folder.set_permissions(lambda _owner: OWNER)
+    assert safe == {str(tmp_path / KEY): 0o600}
+
+
+def test_what_cannot_be_taken_away_is_named_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlink(name: str, **_keywords: t.Any) -> t.NoReturn:
+        raise OSError(1, "Operation not permitted", name)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    with pair_files.Folder(str(tmp_path)) as folder, pytest.raises(OSError) as raised:
+        folder.unstage()
+    assert raised.value.filename == f"{tmp_path}/{CRT}.sep-sesam-new"
+    with placing.Places([str(tmp_path / KEY)]) as places, pytest.raises(OSError) as raised:
+        places.lock()
+    assert raised.value.filename == f"{tmp_path}/{KEY}.sep-sesam-put"
 
 
 def test_copies_keep_bytes_modes_and_owners(tmp_path: Path) -> None:

@@ -46,7 +46,6 @@ def test_validity_is_judged_by_the_clock_of_the_host(
 
 def test_a_good_place(places: layout.Layout) -> None:
     check_folder(places)
-    place_checks.check_space(places)
     place_checks.check_sm_main(places.sm_main)
     os.rmdir(places.ssl_folder)
     check_folder(places)
@@ -119,15 +118,6 @@ def test_root_may_not_write(places: layout.Layout, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "access", lambda *_arguments: False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert refused(lambda: check_folder(places)).id == "directory-not-writable"
-
-
-def test_no_space(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    space = os.statvfs(places.ini_folder)
-    few = os.statvfs_result((space.f_bsize, 1024, space.f_blocks, 1023, 1023, *space[5:]))
-    monkeypatch.setattr(os, "statvfs", lambda path: few)
-    told = refused(lambda: place_checks.check_space(places))
-    assert told.id == "disk-space"
-    assert str(1023 * 1024) in told.message
 
 
 @pytest.mark.parametrize(("name", "verdict", "is_refused"), [

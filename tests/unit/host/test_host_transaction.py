@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.sep.sesam.plugins.module_utils._host import transaction
 from standin import state
 from unit import pki
 
@@ -236,11 +238,73 @@ def test_a_server_that_serves_something_else_gets_the_old_pair_back(
     assert not (site.state / "journal").exists()
 
 
+def test_a_server_that_ends_after_the_time_limit_is_started_again(
+    site: t.Any, old: pki.Pair, new: pki.Pair, script: Make
+) -> None:
+    """It was told to end, and serves until it does: who goes back at once finds nothing to do."""
+    site.put(old)
+    site.instance.start()
+    real = Path(site.instance.sm_main).rename(f"{site.instance.sm_main}.real")
+    late = real.with_name("late")
+    script(Path(site.instance.sm_main), f"""
+        if [ "$1" = stop ] && mkdir '{late}' 2>/dev/null; then
+            (sleep 4; '{real}' "$@"; touch '{late}/done') >/dev/null 2>&1 &
+            exit 0
+        fi
+        exec '{real}' "$@\"""")
+    answer = site.replace(new, stop_timeout=1)
+    wait_until((late / "done").exists)
+    assert site.serves(old)
+    assert site.is_on_disk(old)
+    assert (answer["failure"]["step"], answer["failure"]["way_back"], answer["changed"]) == ("stop", "", True)
+    assert "rmi has ended" in answer["failure"]["reason"]
+    assert not (site.state / "journal").exists()
+
+
 def test_backups_are_pruned(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
     for number in range(3):
         site.put(pki.make(f"number{number}.example"))
         assert site.replace(old, keep_backups=2)["changed"]
     assert len(os.listdir(site.state / "backups")) == 2
+
+
+def test_runs_that_fail_push_no_other_pair_out(site: t.Any, new: pki.Pair) -> None:
+    former = [pki.make(f"number{number}.example") for number in range(3)]
+    site.put(former[0])
+    for pair in former[1:]:
+        assert site.replace(pair, keep_backups=3)["action"] == "placed"
+    site.instance.start()
+    site.instance.set(stop="ignored")
+    for _run in range(10):
+        answer = site.replace(new, keep_backups=3, stop_timeout=0.1, start_timeout=0.1)
+        assert answer["failure"]["step"] == "stop"
+    site.instance.unset("stop")
+    assert site.replace(new, keep_backups=3)["action"] == "replaced"
+    kept = [(folder / "sesam.https.key").read_bytes() for folder in (site.state / "backups").iterdir()]
+    assert sorted(kept) == sorted(pair.key_pem for pair in former)
+
+
+def test_a_name_service_is_asked_once(site: t.Any, new: pki.Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may fail at any time, and what is begun goes on."""
+    asked = []
+
+    def getpwnam(name: str) -> t.Any:
+        asked.append(name)
+        if len(asked) > 1:
+            raise KeyError(name)
+        return real(name)
+
+    real = pwd.getpwnam
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    site.put(new)
+    os.chmod(site.instance.private_key, 0o644)
+    answer = transaction.replace(site.order(new, owner=real_name()))
+    assert (answer["refused"], answer["action"], asked) == (None, "permissions", [real_name()])
+    assert os.stat(site.instance.private_key).st_mode & 0o777 == 0o600
+
+
+def real_name() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def is_used_up(site: t.Any, fault: str) -> bool:

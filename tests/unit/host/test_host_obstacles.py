@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, the sep.sesam contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What would end a replacement half way, told before."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.sep.sesam.plugins.module_utils._host import gather, layout, obstacles, place_checks, refusal
+
+# As statvfs has them.
+FIELDS = ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_favail", "f_flag",
+          "f_namemax")
+CHECKS: dict[str, t.Callable[[layout.Layout], None]] = {
+    "pair": obstacles.check_space, "log": obstacles.check_log_space}
+
+
+def refused(call: t.Callable[[], object]) -> refusal.Refused:
+    with pytest.raises(refusal.Refused) as raised:
+        call()
+    return raised.value
+
+
+def with_space(monkeypatch: pytest.MonkeyPatch, below: str, **changes: int) -> None:
+    """A disk below some path has other numbers."""
+    real = os.statvfs
+
+    def statvfs(path: str) -> os.statvfs_result:
+        space = real(path)
+        values = changes if str(path).startswith(below) else {}
+        return os.statvfs_result([values.get(name, getattr(space, name)) for name in FIELDS])
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+
+
+def test_a_good_place(places: layout.Layout) -> None:
+    assert obstacles.found(places) == []
+    Path(places.log_files[0]).touch()
+    Path(places.private_key).touch()
+    assert obstacles.found(places) == []
+
+
+@pytest.mark.parametrize(("where", "named"), [("pair", "var/ini"), ("log", "var/log/lgc")])
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"f_frsize": 1024, "f_bfree": 1023, "f_bavail": 1023}, "There are 1047552 bytes left"),
+    ({"f_files": 1000, "f_ffree": 19}, "There are inodes for 19 more files"),
+    ({"f_flag": os.ST_RDONLY}, "mounted read-only"),
+])
+def test_no_room(
+    places: layout.Layout, monkeypatch: pytest.MonkeyPatch, where: str, named: str, changes: dict[str, int], says: str
+) -> None:
+    with_space(monkeypatch, f"{places.sesam_var}/{named[4:]}", **changes)
+    told = refused(lambda: CHECKS[where](places))
+    assert told.id == "disk-space"
+    assert says in told.message
+    assert named in told.message
+    for other in set(CHECKS) - {where}:
+        CHECKS[other](places)
+
+
+def test_file_systems_that_count_no_inodes(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_space(monkeypatch, "/", f_files=0, f_ffree=0)
+    assert obstacles.found(places) == []
+
+
+def test_what_is_kept_for_root_is_no_room_for_others(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    log = Path(places.log_files[0])
+    log.touch()
+    with_space(monkeypatch, str(log.parent), f_bavail=0)
+    obstacles.check_log_space(places)
+    os.chown(log, 65534, 65534)
+    assert refused(lambda: obstacles.check_log_space(places)).id == "disk-space"
+
+
+@pytest.mark.parametrize(("make", "says"), [
+    (os.mkfifo, "it is a FIFO"), (os.mkdir, "it is a directory"),
+])
+def test_a_log_that_cannot_be_read(places: layout.Layout, make: t.Callable[[str], None], says: str) -> None:
+    obstacles.check_log(places)
+    make(places.log_files[0])
+    told = refused(lambda: obstacles.check_log(places))
+    assert told.id == "log-unreadable"
+    assert f"The log {places.log_files[0]} cannot be read: {says}" in told.message
+
+
+def test_one_log_that_can_be_read_will_do(places: layout.Layout) -> None:
+    os.mkdir(places.log_files[0])
+    Path(places.log_files[-1]).touch()
+    assert len(places.log_files) > 1
+    obstacles.check_log(places)
+
+
+@pytest.mark.parametrize(("flags", "says"), [(0x10, "immutable (lsattr)"), (0x20, "append-only (lsattr)"), (0, "")])
+def test_flags(places: layout.Layout, monkeypatch: pytest.MonkeyPatch, flags: int, says: str) -> None:
+    """Among flags that do no harm."""
+    Path(places.private_key).touch()
+    monkeypatch.setattr(fcntl, "ioctl", lambda *_arguments: struct.pack("=I", flags | 0x80000) + bytes(4))
+    if not says:
+        obstacles.check_files(places)
+        return
+    told = refused(lambda: obstacles.check_files(places))
+    assert told.id == "file-immutable"
+    assert f"{places.private_key} cannot be replaced: it is {says}" in told.message
+
+
+def test_file_systems_without_flags(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(places.private_key).touch()
+
+    def fail(*_arguments: object) -> t.NoReturn:
+        raise OSError(25, "Inappropriate ioctl for device")
+
+    monkeypatch.setattr(fcntl, "ioctl", fail)
+    obstacles.check_files(places)
+
+
+@pytest.mark.parametrize("flag", ["i", "a"])
+def test_flags_of_a_real_file(places: layout.Layout, flag: str) -> None:
+    key = Path(places.private_key)
+    key.touch()
+    if not shutil.which("chattr") or subprocess.run(["chattr", f"+{flag}", key], check=False).returncode:
+        pytest.skip(f"chattr +{flag} is not possible here")
+    try:
+        for check in (lambda: obstacles.check_files(places), lambda: place_checks.check_destination(str(key))):
+            told = refused(check)
+            assert told.id == "file-immutable"
+            assert f"chattr -{flag} {key}" in told.fix
+    finally:
+        subprocess.run(["chattr", f"-{flag}", key], check=True)
+    obstacles.check_files(places)
+
+
+def test_an_audit_tells_them_all(places: layout.Layout, monkeypatch: pytest.MonkeyPatch, installation: Path) -> None:
+    os.mkdir(places.log_files[0])
+    with_space(monkeypatch, "/", f_bfree=0, f_bavail=0)
+    seen = gather.gather({"sesam2000_ini": str(installation / "sesam2000.ini")})
+    assert [told["id"] for told in seen["obstacles"]] == ["disk-space", "log-unreadable", "disk-space"]
