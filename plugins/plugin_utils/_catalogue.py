@@ -388,7 +388,7 @@ _ENTRIES = (
           "The log shows this start with this certificate (with log_check: warn).",
           "Look whether log_file is right; log_check: off ends this check."),
     Entry("state-not-kept", RUN, _WARNING, _AT_PLACE,
-          "Journal and backups could be written and tidied up.",
+          "Journal and backups could be written and tidied up, and what is there afterwards could be seen.",
           "Mend what the message names and run again."),
     Entry("recovery-incomplete", RUN, _WARNING, _CURRENT,
           "What an interrupted run left could be undone.",

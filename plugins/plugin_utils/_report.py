@@ -145,7 +145,8 @@ def _the_way_back(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:
     now, reason = _served_in_words(after), answer["failure"].get("way_back", "")
     if not reason:
         is_as_before = before.served[:1] == after.served[:1]
-        begin = "Rolled back" if answer["steps"][-1]["part"] == "rollback" else "Nothing had to be undone"
+        is_undone = any(step["part"] == "rollback" for step in answer["steps"])
+        begin = "Rolled back" if is_undone else "Nothing had to be undone"
         return f"{begin}: {now}{' This is the certificate that was served before.' if is_as_before else ''}"
     where = f" The old pair is in {answer['backup']}." if answer["backup"] else ""
     return f"THE WAY BACK FAILED TOO: {_sentence(reason)} Now {now}{where} The next run tries the way back again."

@@ -4,6 +4,7 @@
 
 """The port of the REST server: who listens on it, and what it serves."""
 
+import functools
 import socket
 import typing as t
 
@@ -37,13 +38,21 @@ class RestPort(t.NamedTuple):
         return served.look(self.at(listeners[0]), self.number, _LOOK_SECONDS)
 
     def at(self, listener: processes.Listener) -> str:
-        """The address on which one who listens is asked."""
-        return self.address or _EVERYWHERE.get(listener.address, listener.address)
+        """The address on which one who listens is asked; never a name, which may be unknown the next time."""
+        if listener.address not in _EVERYWHERE:
+            return listener.address
+        if self.address is None:
+            return _EVERYWHERE[listener.address]
+        # Who listens on "::" answers by IPv4 too.
+        return next((one for one in _addresses(self.address) if listener.address == "::" or ":" not in one),
+                    self.address)
 
 
-def _addresses(name: str) -> t.Set[str]:
+@functools.lru_cache()
+def _addresses(name: str) -> t.Tuple[str, ...]:
+    """The addresses of a host name, asked of the name service once: it may fail while rmi is stopped."""
     try:
-        return {str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+        return tuple(str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as exc:
         raise refusal.Refused("address-unknown", "The host does not know the address %s: %s." % (name, exc),
                               "Correct the option address; without it the address where rmi listens is taken.") from exc

@@ -139,6 +139,12 @@ class _Run:
     def _look(self) -> dict:
         return gather.look(self._places, self._parameters, self._kept)
 
+    def _look_after(self, before: dict) -> dict:
+        """Look after something was done: what cannot be seen then is no reason to say that nothing was."""
+        seen = [before]
+        self._tidy(lambda: seen.append(self._look()))
+        return seen[-1]
+
     def _carry_out(self) -> dict:
         answer = self._answer
         before = after = self._look()
@@ -151,7 +157,7 @@ class _Run:
                 self._act(after)
             if after["journal"] is not None or answer["action"] != "none":
                 self._tidy(self._end)
-                after = self._look()
+                after = self._look_after(after)
             if self._is_pending():
                 self._tidy(self._end_request)
                 after = dict(after, pending=self._kept.pending())
@@ -160,7 +166,7 @@ class _Run:
         except OSError as exc:
             answer["refused"] = refusal.from_os_error(exc).finding()
         except switch.StepFailed as exc:
-            after = self._look()
+            after = self._look_after(after)
             answer["failure"].update(step=exc.step, reason=exc.reason)
         answer.update(before=before, after=after, changed=_has_changed(answer["steps"], before, after))
         self._tidy(self._tell_syslog)
@@ -287,9 +293,13 @@ class _Run:
                 self._kept.write_journal(journal._asdict())
                 try:
                     self._forward(rmi, folder, new)
-                except switch.StepFailed as exc:
-                    self._answer["failure"]["way_back"] = self._go_back(journal, "rollback")
-                    raise exc
+                except Exception as exc:  # pylint: disable=broad-except
+                    # Whatever it was, rmi may be stopped by now: nobody may leave without going back.
+                    self._answer["failure"] = dict(self._answer["failure"] or {"log_since": ""},
+                                                   way_back=self._go_back(journal, "rollback"))
+                    if isinstance(exc, switch.StepFailed):
+                        raise
+                    raise switch.StepFailed("switch", refusal.in_words(exc)) from exc
             finally:
                 self._tidy(folder.unstage)
 
@@ -347,7 +357,7 @@ class _Run:
                 way.await_served(lambda leaf: served.fingerprint(leaf) == self._new)
                 self._note_downtime()
                 self._check_log(way)
-                self._compare_contexts(way)
+                self._tidy(lambda: self._compare_contexts(way))
         except switch.StepFailed:
             self._answer["failure"] = {"log_since": way.log_since()}
             raise
@@ -361,7 +371,7 @@ class _Run:
         except Exception as exc:  # pylint: disable=broad-except
             self._answer["findings"].append(refusal.finding(
                 "state-not-kept", "place", "warning",
-                "Not everything could be written down or tidied up: %s." % refusal.in_words(exc),
+                "Not everything could be written down, tidied up or looked at: %s." % refusal.in_words(exc),
                 "Mend that and run again."))
 
     def _note_downtime(self) -> None:

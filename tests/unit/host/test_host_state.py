@@ -254,7 +254,8 @@ def test_prune_keeps_the_newest(kept: state.State, new: pki.Pair, monkeypatch: p
     for year, second, letter in ((2026, 59, "z"), (2027, 1, "y"), (2027, 2, "x")):
         moment = time.struct_time((year, 1, 1, 0, 0, second, 0, 1, 0))
         monkeypatch.setattr(time, "gmtime", lambda moment=moment: moment)
-        paths.append(kept.backups.keep(copies(new), {"id": letter * 16}, {}))
+        pair = {name: copy._replace(content=letter.encode()) for name, copy in copies(new).items()}
+        paths.append(kept.backups.keep(pair, {"id": letter * 16}, {}))
     monkeypatch.undo()
     kept.backups.prune(keep, spared and paths["abc".index(spared)])
     assert [letter for letter, path in zip("abc", paths) if path and os.path.exists(path)] == list(left)

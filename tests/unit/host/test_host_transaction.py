@@ -10,13 +10,14 @@ import json
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import transaction
+from ansible_collections.sep.sesam.plugins.module_utils._host import gather, switch, transaction
 from standin import state
 from unit import pki
 
@@ -301,6 +302,79 @@ def test_a_name_service_is_asked_once(site: t.Any, new: pki.Pair, monkeypatch: p
     answer = transaction.replace(site.order(new, owner=real_name()))
     assert (answer["refused"], answer["action"], asked) == (None, "permissions", [real_name()])
     assert os.stat(site.instance.private_key).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("part", "method"), [(switch.Switch, "__init__"), (switch.Switch, "close")])
+def test_whatever_goes_wrong_there_is_a_way_back(
+    site: t.Any, old: pki.Pair, new: pki.Pair, monkeypatch: pytest.MonkeyPatch, part: type, method: str
+) -> None:
+    """Also what is no step: once the journal is written, nobody may leave rmi as it happens to be."""
+    real, calls = getattr(part, method), []
+
+    def fail_once(*arguments: t.Any) -> None:
+        calls.append(arguments)
+        real(*arguments)
+        if len(calls) == 1:
+            raise OSError(5, "Input/output error")
+
+    site.put(old)
+    site.instance.start()
+    monkeypatch.setattr(part, method, fail_once)
+    answer = transaction.replace(site.order(new))
+    assert (answer["refused"], answer["failure"]["step"], answer["failure"]["way_back"]) == (None, "switch", "")
+    assert "Input/output error" in answer["failure"]["reason"]
+    assert site.serves(old)
+    assert site.is_on_disk(old)
+    assert not (site.state / "journal").exists()
+
+
+@pytest.mark.parametrize(("place", "name", "good"), [
+    (gather, "look", 1), (switch.Switch, "context_differences", 0)])
+def test_what_cannot_be_seen_afterwards_was_done_all_the_same(
+    site: t.Any, old: pki.Pair, new: pki.Pair, monkeypatch: pytest.MonkeyPatch, place: t.Any, name: str, good: int
+) -> None:
+    real, calls = getattr(place, name), []
+
+    def fail(*arguments: t.Any) -> t.Any:
+        calls.append(arguments)
+        if len(calls) > good:
+            raise OSError(5, "Input/output error")
+        return real(*arguments)
+
+    site.put(old)
+    site.instance.start()
+    monkeypatch.setattr(place, name, fail)
+    answer = transaction.replace(site.order(new))
+    assert (answer["refused"], answer["failure"], answer["action"], answer["changed"]) == (None, None, "replaced", True)
+    assert [(told["id"], "Input/output error" in told["message"]) for told in answer["findings"]] == [
+        ("state-not-kept", True)]
+    assert site.serves(new)
+    assert not (site.state / "journal").exists()
+
+
+def test_a_host_name_is_asked_once(
+    site: t.Any, old: pki.Pair, new: pki.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name service while rmi is stopped: the way back would not know the port any more."""
+    asked = []
+
+    def getaddrinfo(host: str, *arguments: t.Any, **keywords: t.Any) -> t.Any:
+        if host != "sesam.example":
+            return real(host, *arguments, **keywords)
+        asked.append(host)
+        if len(asked) > 1:
+            raise OSError(-3, "Temporary failure in name resolution")
+        return real(site.instance.address, *arguments, **keywords)
+
+    real = socket.getaddrinfo
+    site.put(old)
+    site.instance.start()
+    site.instance.set(serves="other@1")
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    answer = transaction.replace(site.order(new, address="sesam.example"))
+    assert (answer["failure"]["step"], answer["failure"]["way_back"], asked) == ("served", "", ["sesam.example"])
+    assert answer["after"]["rmi"]["address"] == site.instance.address
+    assert site.serves(old)
 
 
 def real_name() -> str:
