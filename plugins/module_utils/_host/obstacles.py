@@ -93,11 +93,11 @@ def _check_room(path: str, uid: int) -> None:
 
 def check_log(places: layout.Layout) -> None:
     """Refuse a log that is there and cannot be read, so that the start could not be proved."""
-    _check_any(_logs(places), _check_readable)
+    _check_any(_logs(places), lambda path: _check_readable(path, places.log_is_named))
 
 
-def _check_readable(path: str) -> None:
-    reason = server_log.why_unread(path)
+def _check_readable(path: str, is_named: bool) -> None:
+    reason = server_log.why_unread(path, is_named)
     if reason:
         raise refusal.Refused(
             "log-unreadable", "The log %s cannot be read: %s." % (path, reason),
