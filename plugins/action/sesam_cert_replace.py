@@ -121,7 +121,7 @@ class ActionModule(_base.SesamAction):
         compared = [] if choice else _comparison(pair, before)
         noticed = [*refused, *pair.findings, *policy.weighed([*of_the_host, *compared])]
         result.update(state=verdict.state, repair=verdict.repair, ansible_facts=_report.facts(after, verdict),
-                      findings=_report.findings_as_data([*noticed, *verdict.findings]))
+                      findings=_report.findings_as_data([*noticed, *_further(noticed, verdict.findings)]))
         if self._task.diff:
             result["diff"] = self._diff(answer, before, after, pair)
         # A failure is read by a person: its message says what matters, and the details would bury it.
@@ -175,6 +175,12 @@ def _comparison(pair: _preflight.WantedChain, seen: _verdict.Seen) -> list[Findi
     """The new certificate against what is there now."""
     return _checks.of_replacement(pair.leaf, on_disk=seen.on_disk[0] if seen.on_disk else None,
                                   served=seen.served[0] if seen.served else None)
+
+
+def _further(noticed: t.Sequence[Finding], judged: t.Sequence[Finding]) -> list[Finding]:
+    """What a look tells besides, of what lies in the way of a replacement: this one has told its part already."""
+    told = {(finding.id, finding.message) for finding in noticed}
+    return [finding for finding in judged if (finding.id, finding.message) not in told]
 
 
 def _with_both_names(refused: Finding, pair: _preflight.WantedChain, seen: _verdict.Seen) -> Finding:

@@ -197,7 +197,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         reply = _host_program.read(nonce, seen["stdout"])
         if seen["rc"] < 0 and not reply.began:
             # ssh, or what else connects to it: the host may have told of its beginning all the same.
-            reply = _host_program.Reply(True, problem="what connects to it was killed")
+            reply = _host_program.Reply(True, problem="what connects to it told of no end")
         self._say(f"host code over standard input, Python {printable(reply.python) or '(did not start)'}, "
                   f"{len(program)} bytes there, {len(seen['stdout'])} back, {time.monotonic() - begin:.2f} s")
         return reply, _in_words(seen, reply, call.secret)
@@ -298,6 +298,9 @@ class HostCalls(ActionBase):  # type: ignore[misc]
             yield
         except AnsibleConnectionFailure as exc:
             reason = _in_a_line(str(exc.message))
+            if reason.endswith(":"):
+                reason = _in_a_line(str(exc.message), but=None)  # What ssh says of itself is all that there is.
+            reason = _unless_it_repeats(call.secret, reason)
             if call.changes and not self._task.check_mode:
                 reason = f"{reason.rstrip('.')}. {_GOES_ON}"
             raise AnsibleConnectionFailure(reason) from None
@@ -329,10 +332,15 @@ def _in_words(seen: dict[str, t.Any], reply: _host_program.Reply, secret: str) -
     """
     errors = _end(seen["stderr"])
     ends = [errors] if errors and reply.began else [errors, _end(seen["stdout"])]
-    printed = "; ".join(filter(None, ends))
-    if any(printed[begin:begin + _PIECE] in secret for begin in range(len(printed) - _PIECE + 1)):
-        printed = "what was printed is not shown, since it repeats what was sent"
+    printed = _unless_it_repeats(secret, "; ".join(filter(None, ends)))
     return f"exit code {seen['rc']}" + (f": {printed}" if printed else "")
+
+
+def _unless_it_repeats(secret: str, printed: str) -> str:
+    """What was printed, unless it has a piece of what is secret."""
+    if any(printed[begin:begin + _PIECE] in secret for begin in range(len(printed) - _PIECE + 1)):
+        return "what was printed is not shown, since it repeats what was sent"
+    return printed
 
 
 def _end(text: str) -> str:
@@ -341,6 +349,6 @@ def _end(text: str) -> str:
     return _in_a_line(text[-100 * _TAIL:])[-_TAIL:].strip()
 
 
-def _in_a_line(text: str) -> str:
+def _in_a_line(text: str, but: re.Pattern[str] | None = _IDLE) -> str:
     """Several lines as one, without those that tell no reason."""
-    return printable(" ".join(_IDLE.sub("", text).split()))
+    return printable(" ".join((but.sub("", text) if but else text).split()))

@@ -154,7 +154,8 @@ def _the_way_back(answer: dict[str, t.Any], before: Seen, after: Seen) -> str:
 
 def _served_in_words(seen: Seen) -> str:
     if not seen.served:
-        return f"nothing is served ({_sentence(seen.answer['served']['reason']).rstrip('.')})."
+        what = "nothing is served" if seen.answer["served"]["status"] == "closed" else "no certificate is seen"
+        return f"{what} ({_sentence(seen.answer['served']['reason']).rstrip('.')})."
     facts = _certificates.facts(seen.served[0])
     return (f"the port serves {facts['subject']}, until {facts['not_after']}, "
             f"SHA-256 {facts['fingerprint_sha256']}.")

@@ -35,7 +35,7 @@ sesam_https_levels:
 ```
 
 The option `levels` of `sesam_cert_replace` and `sesam_cert_resolve` is the same. A level that is set holds for every
-case of its id. *fixed*: nothing can go on without it, so it stays an error.
+case of its id. *fixed*: nothing can go on without it, so its level stays as it is.
 """
 
 

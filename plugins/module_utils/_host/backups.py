@@ -46,6 +46,7 @@ class Backups:
         files.make_private_folder(self._held)
         newest = self._newest()
         if newest is not None and self._holds(newest, pair):
+            files.sync_folder(self._held)  # Who made it may have died just before that.
             return self._named(newest)
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         name = "%s-%s" % (moment, run["id"][:8])

@@ -8,7 +8,7 @@ import hashlib
 import os
 import typing as t
 
-from . import der, files, key_form, key_source, openssl, owners, pem, pkcs8, place_checks, placing, refusal
+from . import der, files, key_form, key_source, obstacles, openssl, owners, pem, pkcs8, place_checks, placing, refusal
 
 _BY_OURSELVES = (key_form.PKCS8, key_form.PKCS1, key_form.SEC1)
 _BY_OPENSSL = (key_form.PKCS8_ENCRYPTED, key_form.TRADITIONAL_ENCRYPTED, key_form.DSA)
@@ -48,6 +48,8 @@ def convert(parameters: dict) -> dict:
             findings.append(refusal.finding(
                 "key-file-held-more", "place", "info", "%s holds more than the private key: %s." % (
                     dest, ", ".join(sorted(lost))), "What is needed of it can be taken from the backup."))
+        if changed:
+            obstacles.check_replaceable(dest)
         if changed and not parameters["check_mode"]:
             backups = places.exchange([(dest, wanted)], parameters["backup"] or bool(lost))
     return {"changed": changed, "form_before": form, "form": key_form.PKCS8,

@@ -79,7 +79,7 @@ def look(places: layout.Layout, parameters: dict, kept: t.Optional[state.State] 
         "clock": time.time(),
         "uid": os.geteuid(),
         "unseen": _unseen(rmi, is_served, kept, sources),
-        "obstacles": obstacles.found(places),
+        "obstacles": obstacles.found(places, parameters),
     }
 
 

@@ -18,6 +18,7 @@ from . import (
     der,
     files,
     key_form,
+    obstacles,
     openssl,
     owners,
     pair_files,
@@ -162,6 +163,8 @@ class _Work:
             after = {name: self._copy(name, content[name]) for name in content}
             wanted = [(t.cast(str, self._paths[name]), after[name]) for name in (_KEY, _CERTIFICATE, _CSR)
                       if self._paths[name] and after[name] != self._before[name]]
+            for path, _copy in wanted:
+                obstacles.check_replaceable(path)
             is_made_up = is_new and key is None  # In check mode, a key that would be generated.
             backups: t.Dict[str, str] = {}
             if wanted and not self._parameters["check_mode"]:

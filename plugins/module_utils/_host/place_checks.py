@@ -9,7 +9,7 @@ import stat
 import time
 import typing as t
 
-from . import files, gather, layout, lookup, obstacles, processes, refusal
+from . import files, gather, layout, lookup, processes, refusal
 
 
 def find_installation(parameters: dict) -> layout.Layout:
@@ -89,7 +89,6 @@ def check_destination(path: str) -> None:
         raise refusal.Refused("directory-missing", "There is no folder %s (or no permission to look at it)." % folder,
                               "Make the folder first.")
     _check_file(path)
-    obstacles.check_replaceable(path)
     _check_writable(folder)
     try:
         os.close(files.open_folder(folder))

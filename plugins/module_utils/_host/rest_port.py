@@ -32,20 +32,23 @@ class RestPort(t.NamedTuple):
 
     def look(self) -> served.Served:
         """What is served here."""
-        listeners = self.listeners()
-        if not listeners:
-            return served.Served("closed", "nobody listens on port %d" % self.number)
-        return served.look(self.at(listeners[0]), self.number, _LOOK_SECONDS)
+        seen = served.Served("closed", "nobody listens on port %d" % self.number)
+        for listener in self.listeners()[:1]:
+            for address in self._addresses_of(listener):
+                seen = served.look(address, self.number, _LOOK_SECONDS)
+                if seen.status not in ("closed", "silent"):
+                    break
+        return seen
 
     def at(self, listener: processes.Listener) -> str:
-        """The address on which one who listens is asked; never a name, which may be unknown the next time."""
+        """The address on which one who listens is asked."""
+        return self.address or _EVERYWHERE.get(listener.address, listener.address)
+
+    def _addresses_of(self, listener: processes.Listener) -> t.Tuple[str, ...]:
+        """Those that are tried in turn; never a name, which may be unknown the next time."""
         if listener.address not in _EVERYWHERE:
-            return listener.address
-        if self.address is None:
-            return _EVERYWHERE[listener.address]
-        # Who listens on "::" answers by IPv4 too.
-        return next((one for one in _addresses(self.address) if listener.address == "::" or ":" not in one),
-                    self.address)
+            return (listener.address,)
+        return (self.at(listener),) if self.address is None else _addresses(self.address)
 
 
 @functools.lru_cache()

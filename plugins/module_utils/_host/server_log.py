@@ -21,6 +21,7 @@ from . import files, refusal
 PIECE_BYTES = 1 << 20
 _REMEMBERED_BYTES = 256
 _LONGEST_LINE = 1 << 13
+_BYTES_SHOWN = 1 << 16
 _LINES_SHOWN = 30
 _LINE_LENGTH_SHOWN = 300
 _NO_LIMIT = 1 << 62
@@ -158,7 +159,7 @@ class Watch:
 
     def told(self) -> str:
         """The last lines of it as they may be shown, and which logs are there and cannot be read."""
-        lines = [line[:_LINE_LENGTH_SHOWN] for line in shown(self.tail()).splitlines() if line.strip()]
+        lines = [line[:_LINE_LENGTH_SHOWN] for line in shown(self.tail()[-_BYTES_SHOWN:]).splitlines() if line.strip()]
         unread = ((mark.path, why_unread(mark.path, mark.is_named)) for mark in self._marks
                   if os.path.lexists(mark.path))
         return "\n".join(lines[-_LINES_SHOWN:] + ["%s cannot be read: %s" % found for found in unread if found[1]])

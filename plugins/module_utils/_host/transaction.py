@@ -77,7 +77,7 @@ class _Run:
         self._context: t.Optional[processes.Context] = None
         # The certificate that the log of the start shall name.
         self._in_service = places.certificate
-        # Owner and group as asked for, set before anything is touched: a name service may fail at any time.
+        # Owner and group as asked for, set before this run touches anything: a name service may fail at any time.
         self._owner_asked: owners.Asked = (None, None)
         # Set when an interrupted run has left an rmi stopped that was not.
         self._should_run = False
@@ -141,7 +141,8 @@ class _Run:
 
     def _look_after(self, before: dict) -> dict:
         """Look after something was done: what cannot be seen then is no reason to say that nothing was."""
-        seen = [before]
+        unseen = {"status": "silent", "chain": [], "reason": "it could not be looked at"}
+        seen = [dict(before, served=dict(before["served"], **unseen))]
         self._tidy(lambda: seen.append(self._look()))
         return seen[-1]
 
@@ -241,7 +242,7 @@ class _Run:
             self._weigh(place_checks.check_not_hidden, seen["sources"])
             self._weigh(obstacles.check_space, self._places)
         if action in ("replaced", "restarted", "started"):
-            if self._parameters["log_check"] == "required":
+            if obstacles.needs_log(self._parameters):
                 self._weigh(obstacles.check_log, self._places)
             self._weigh(obstacles.check_log_space, self._places)
         rmi = _rmi_in(seen)
@@ -358,7 +359,7 @@ class _Run:
                 self._note_downtime()
                 self._check_log(way)
                 self._tidy(lambda: self._compare_contexts(way))
-        except switch.StepFailed:
+        except Exception:  # pylint: disable=broad-except
             self._answer["failure"] = {"log_since": way.log_since()}
             raise
         finally:
@@ -444,7 +445,10 @@ class _Run:
         answer, run = self._answer, self._parameters["run"]
         if not answer["changed"]:
             return
-        what = "rolled back after the step %s" % answer["failure"]["step"] if answer["failure"] else answer["action"]
+        what = answer["action"]
+        if answer["failure"]:
+            what = "%s the step %s" % ("the way back failed too, after" if answer["failure"].get("way_back") else
+                                       "rolled back after", answer["failure"]["step"])
         system_log.tell("HTTPS certificate of rmi: %s; sha256=%s run=%s by=%s" % (
             what, self._new, run["id"], run["by"]))
 

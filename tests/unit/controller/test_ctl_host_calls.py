@@ -197,7 +197,7 @@ def test_what_may_have_begun_is_never_asked_again(act: t.Any, transport: str) ->
     _host, calls = Host(action), asked(action, answers.in_sync(PAIR))
     action._low_level_execute_command = lambda command, in_data: {"rc": -9, "stdout": "", "stderr": ""}
     message = run()["msg"]
-    assert message.startswith("answer-lost: The host may have begun its work, but what connects to it was killed (")
+    assert message.startswith("answer-lost: The host may have begun its work, but what connects to it told of no end (")
     assert calls == []
 
 
@@ -363,6 +363,26 @@ def test_a_connection_that_fails(
     assert message.startswith(f"{CORE}one: Permission denied (publickey).")
     assert (GOES_ON in message) == (may_go_on and not check_mode)
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(("said", "shown"), [
+    ("Shared connection to one closed.\r\n", "via ssh: Shared connection to one closed. If the host had begun"),
+    (f"{SSH_TALKS}sh: {REPLACE['private_key']!r}: not found\n", "is not shown, since it repeats what was sent"),
+])
+def test_a_connection_that_fails_with_little_and_with_too_much(act: t.Any, said: str, shown: str) -> None:
+    """What ssh says of itself is better than nothing; a key is not."""
+    action = act(sesam_cert_replace, **REPLACE, **NOT_INSTALLED)
+    Host(action)
+
+    def fail(*given: t.Any, **named: t.Any) -> t.NoReturn:
+        raise AnsibleConnectionFailure(f"Failed to connect to the host via ssh: {said}")
+
+    action._low_level_execute_command = fail
+    with pytest.raises(AnsibleConnectionFailure) as failure:
+        action.run(task_vars=VARIABLES)
+    assert shown in failure.value.message
+    assert GOES_ON in failure.value.message
+    assert "PRIVATE KEY" not in failure.value.message
 
 
 def test_a_mark_of_ours_is_not_shown(act: t.Any) -> None:

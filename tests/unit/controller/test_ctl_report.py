@@ -71,6 +71,11 @@ def test_the_way_back_failed() -> None:
     assert "Rolled back" not in text
 
 
+def test_what_could_not_be_looked_at_is_not_told_as_served() -> None:
+    text = failure(after=seen(**{"served.status": "silent", "served.chain": [], "served.reason": "no look"}))
+    assert "Rolled back: no certificate is seen (no look)." in text
+
+
 def test_the_log_is_shown() -> None:
     assert "\nLog since the stop:\n  one\n  two\n" in failure(log_since="one\ntwo\n")
     assert "The log has nothing new since the stop." in failure()

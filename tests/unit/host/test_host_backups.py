@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import gather, pair_files, state
+from ansible_collections.sep.sesam.plugins.module_utils._host import files, gather, pair_files, state
 from unit import pki
 
 RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
@@ -64,7 +64,11 @@ def test_a_backup_that_can_be_restored(kept: state.State, folder: Path, new: pki
 
 def test_what_the_newest_one_holds_is_not_kept_twice(kept: state.State, old: pki.Pair, new: pki.Pair) -> None:
     first = keep(kept, old)
-    assert keep(kept, old, "2") == first
+    synced: list[t.Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "sync_folder", synced.append)
+        assert keep(kept, old, "2") == first
+    assert kept.backups._held in synced  # who made it may have died before
     second = keep(kept, new, "3")
     assert keep(kept, new, "4") == second != first
     assert keep(kept, old, "5") not in (first, second)  # Going back takes the newest.

@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import (
     conversion,
     key_form,
+    obstacles,
     openssl,
     placing,
     processes,
@@ -361,3 +362,18 @@ def test_who_works_there_is_waited_for(src: Path, dest: Path, monkeypatch: pytes
     assert ask(src, dest, check_mode=True)["changed"]
     os.close(descriptor)
     assert ask(src, dest)["changed"]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_file_that_cannot_be_replaced_is_refused_only_where_it_would_be(
+    src: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check_mode: bool
+) -> None:
+    """A finished key may be immutable for good."""
+    dest = tmp_path / "dest.key"
+    assert ask(src, dest)["changed"]
+    monkeypatch.setattr(obstacles, "_flags", lambda path: 0x10 if path == str(dest) else 0)
+    assert not ask(src, dest, check_mode=check_mode)["changed"]
+    before = dest.stat()
+    told = refused(lambda: ask(src, dest, mode=0o640, check_mode=check_mode))
+    assert told.id == "file-immutable"
+    assert dest.stat() == before

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import answer, der, openssl, refusal, state
+from ansible_collections.sep.sesam.plugins.module_utils._host import answer, der, obstacles, openssl, refusal, state
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -244,6 +244,17 @@ def test_modes_and_owners_are_mended(place: Place, new: pki.Pair) -> None:
         assert {(path.stat().st_uid, path.stat().st_gid) for path in
                 (place.private_key, place.certificate, place.csr)} == {(1234, 2345)}
     assert place.make(owner="nobody at all")["refused"]["id"] == "owner-unknown"
+
+
+def test_a_key_that_stays_may_be_immutable(place: Place, new: pki.Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.put(new)
+    place.csr.unlink()
+    monkeypatch.setattr(obstacles, "_flags", lambda path: 0x10 if path == str(place.private_key) else 0)
+    assert place.make(csr=content(request(new.key)))["changed"]
+    other, before = pki.make(), place.contents()
+    done = place.make(key=content(other.key_pem), certificate=content(other.pem), csr=content(request(other.key)))
+    assert done["refused"]["id"] == "file-immutable"
+    assert place.contents() == before
 
 
 def test_backups(place: Place, old: pki.Pair, new: pki.Pair) -> None:

@@ -42,10 +42,10 @@ def with_space(monkeypatch: pytest.MonkeyPatch, below: str, **changes: int) -> N
 
 
 def test_a_good_place(places: layout.Layout) -> None:
-    assert obstacles.found(places) == []
+    assert obstacles.found(places, {}) == []
     Path(places.log_files[0]).touch()
     Path(places.private_key).touch()
-    assert obstacles.found(places) == []
+    assert obstacles.found(places, {}) == []
 
 
 @pytest.mark.parametrize(("where", "named"), [("pair", "var/ini"), ("log", "var/log/lgc")])
@@ -66,9 +66,14 @@ def test_no_room(
         CHECKS[other](places)
 
 
-def test_file_systems_that_count_no_inodes(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_space(monkeypatch, "/", f_files=0, f_ffree=0)
-    assert obstacles.found(places) == []
+@pytest.mark.parametrize("changes", [
+    {"f_files": 0, "f_ffree": 0}, {"f_blocks": 0, "f_bfree": 0, "f_bavail": 0},
+], ids=["inodes", "blocks"])
+def test_file_systems_that_count_none(
+    places: layout.Layout, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int]
+) -> None:
+    with_space(monkeypatch, "/", **changes)
+    assert obstacles.found(places, {}) == []
 
 
 def test_what_is_kept_for_root_is_no_room_for_others(places: layout.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,10 +135,11 @@ def test_flags_of_a_real_file(places: layout.Layout, flag: str) -> None:
     if not shutil.which("chattr") or subprocess.run(["chattr", f"+{flag}", key], check=False).returncode:
         pytest.skip(f"chattr +{flag} is not possible here")
     try:
-        for check in (lambda: obstacles.check_files(places), lambda: place_checks.check_destination(str(key))):
-            told = refused(check)
-            assert told.id == "file-immutable"
-            assert f"chattr -{flag} {key}" in told.fix
+        told = refused(lambda: obstacles.check_files(places))
+        assert told.id == "file-immutable"
+        assert f"chattr -{flag} {key}" in told.fix
+        # A place where perhaps nothing is written.
+        place_checks.check_destination(str(key))
     finally:
         subprocess.run(["chattr", f"-{flag}", key], check=True)
     obstacles.check_files(places)
@@ -143,4 +149,16 @@ def test_an_audit_tells_them_all(places: layout.Layout, monkeypatch: pytest.Monk
     os.mkdir(places.log_files[0])
     with_space(monkeypatch, "/", f_bfree=0, f_bavail=0)
     seen = gather.gather({"sesam2000_ini": str(installation / "sesam2000.ini")})
-    assert [told["id"] for told in seen["obstacles"]] == ["disk-space", "log-unreadable", "disk-space"]
+    assert [told["id"] for told in seen["obstacles"]] == ["disk-space", "disk-space", "log-unreadable"]
+
+
+@pytest.mark.parametrize(("parameters", "euid", "ids"), [
+    ({}, 0, ["log-unreadable"]), ({"log_check": "required"}, 0, ["log-unreadable"]), ({"log_check": "warn"}, 0, []),
+    ({"log_check": "off"}, 0, []), ({}, 1000, []),
+])
+def test_a_log_is_told_of_where_a_start_has_to_be_proved_and_root_looks(
+    places: layout.Layout, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str], euid: int, ids: list[str]
+) -> None:
+    os.mkdir(places.log_files[0])
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+    assert [told["id"] for told in obstacles.found(places, parameters)] == ids
