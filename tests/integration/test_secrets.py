@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from integration import host_program, syslog_socket
 from integration.accounts import Account
-from integration.certificates import Authority, Files, Key, Pair
+from integration.certificates import Authority, Files, Pair
 from integration.controller import HOST_PYTHON, OWN, Controller, Outcome, Variables, local, needs_modules
 from integration.secret_text import PASSPHRASE, Secrets
 from integration.servers import Server
@@ -371,7 +372,8 @@ def _require_strace() -> None:
 @pytest.fixture
 def syslog() -> t.Iterator[list[bytes]]:
     """What is sent to the syslog of this machine, where none runs: a socket of our own takes its place."""
-    with syslog_socket.listening() as heard:
+    with contextlib.ExitStack() as stack:
+        heard = stack.enter_context(syslog_socket.listening())
         if heard.missing:
             pytest.skip(heard.missing)
         yield heard.lines
