@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from integration import host_program, syslog_socket
 from integration.accounts import Account
-from integration.certificates import Authority, Files, Pair
+from integration.certificates import Authority, Files, Key, Pair
 from integration.controller import HOST_PYTHON, OWN, Controller, Outcome, Variables, local, needs_modules
 from integration.secret_text import PASSPHRASE, Secrets
 from integration.servers import Server
@@ -237,7 +237,8 @@ BY_MODULE = {"SEP_SESAM_TRANSPORT": "module"}
 def _new_key(path: Path, old: Pair) -> Pair:
     """A key that a run has made, in the shape in which keys are searched for."""
     key = serialization.load_pem_private_key(path.read_bytes(), None)
-    return Pair(old.certificate, t.cast("Key", key))
+    assert isinstance(key, Key)
+    return Pair(old.certificate, key)
 
 
 @needs_modules
