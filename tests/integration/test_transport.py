@@ -316,8 +316,7 @@ exit $rc
 
 
 @needs_modules
-@pytest.mark.parametrize("pipelining", [True, False])
-@pytest.mark.parametrize("transport", ["stdin", "module"])
+@pytest.mark.parametrize(("transport", "pipelining"), [("stdin", False), ("module", True), ("module", False)])
 def test_a_connection_that_breaks_at_the_end_has_nothing_done_twice(
     transport: str, pipelining: bool, server: Server, wanted: Pair, files: Files, controller: Controller,
     own_sshd: Sshd, tmp_path: Path,
