@@ -6,25 +6,35 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
-import typing as t
 
 _FIRST, _SLOTS, _IN_A_SLOT = 16000, 100, 160
 
 
-def _numbers() -> t.Iterator[int]:
-    """Ports below those that the kernel gives away, in a slot that depends on the process."""
-    begin = _FIRST + os.getpid() % _SLOTS * _IN_A_SLOT
-    return itertools.cycle(range(begin, begin + _IN_A_SLOT))
+def _claimed() -> tuple[socket.socket, int]:
+    """The begin of the first slot that nobody has. Its first port is bound as long as this process lives, and says so.
+
+    :raises RuntimeError: every slot is taken.
+    """
+    for begin in range(_FIRST, _FIRST + _SLOTS * _IN_A_SLOT, _IN_A_SLOT):
+        claim = socket.socket()
+        try:
+            claim.bind(("0.0.0.0", begin))
+        except OSError:
+            claim.close()
+            continue
+        return claim, begin
+    raise RuntimeError("every slot of ports is taken")
 
 
-_numbers_of_this_process = _numbers()
+# All of them are below the ports that the kernel gives away.
+_claim, _begin = _claimed()
+_numbers_of_this_process = itertools.cycle(range(_begin + 1, _begin + _IN_A_SLOT))
 
 
 def free_port() -> int:
     """A port that is free on every address: without an address, the collection looks at them all."""
-    for number in itertools.islice(_numbers_of_this_process, _IN_A_SLOT):
+    for number in itertools.islice(_numbers_of_this_process, _IN_A_SLOT - 1):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
