@@ -7,6 +7,7 @@
 Every name is used relative to the open folder, so that nobody can lead it elsewhere on the way.
 """
 
+import contextlib
 import errno
 import os
 import ssl
@@ -29,6 +30,8 @@ class Copy(t.NamedTuple):
     owner: t.Tuple[int, int]
 
 
+# Says whose a file shall be (uid and gid), from whose it is.
+OwnerOf = t.Callable[[t.Tuple[int, int]], t.Tuple[int, int]]
 # The files of a pair by their names; one that is missing is not there, or shall not be.
 Copies = t.Dict[str, Copy]
 
@@ -159,33 +162,44 @@ class Folder:
                 os.path.join(self.path, name), exc.reason), "Move it away.") from exc
         return Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
 
-    def set_permissions(self, owner_of: t.Callable[[t.Tuple[int, int]], t.Tuple[int, int]]) -> None:
+    def set_permissions(self, owner_of: OwnerOf) -> None:
         """Give the files in place their owner and modes; one that has them stays as old as it is.
 
         :param owner_of: says whose a file shall be, from whose it is.
         :raises refusal.Refused: one has a second name, so that it may be a file of somebody else, at another place.
         """
-        for name, mode in ((CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE)):
-            descriptor = files.open_regular(name, pairs.SIZE_LIMIT, dir_fd=self._open())
-            try:
-                status = os.fstat(descriptor)
-                named = os.stat(name, dir_fd=self._open(), follow_symlinks=False)
-                # By descriptor and by name: of one that lost its name meanwhile, the only one left is elsewhere.
-                if {status.st_nlink, named.st_nlink} != {1} or not os.path.samestat(status, named):
-                    raise refusal.Refused(
-                        "destination-is-link", "%s has other names, or was exchanged just now: its owner and mode are "
-                        "left as they are." % os.path.join(self.path, name),
-                        "Look for the other name (find -samefile), and remove one of them.")
-                before = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
-                after = mode, owner_of(before[1])
-                if before[0] != after[0]:
-                    os.fchmod(descriptor, after[0])
-                if before[1] != after[1]:
-                    os.fchown(descriptor, *after[1])
-                if before != after:
-                    os.fsync(descriptor)  # Else a power cut could open again what was reported as closed.
-            finally:
-                os.close(descriptor)
+        with contextlib.ExitStack() as stack:
+            # Both are looked at before one is touched.
+            both = [(self._open_only_name(name, stack), mode) for name, mode in (
+                (CERTIFICATE, CERTIFICATE_MODE), (PRIVATE_KEY, PRIVATE_KEY_MODE))]
+            for descriptor, mode in both:
+                _set_permissions(descriptor, mode, owner_of)
+
+    def _open_only_name(self, name: str, stack: contextlib.ExitStack) -> int:
+        """A descriptor, until the stack ends, of a file that has no other name than this one."""
+        descriptor = files.open_regular(name, pairs.SIZE_LIMIT, dir_fd=self._open())
+        stack.callback(os.close, descriptor)
+        status = os.fstat(descriptor)
+        named = os.stat(name, dir_fd=self._open(), follow_symlinks=False)
+        # By descriptor and by name: of one that lost its name meanwhile, the only one left is elsewhere.
+        if {status.st_nlink, named.st_nlink} != {1} or not os.path.samestat(status, named):
+            raise refusal.Refused(
+                "destination-is-link", "%s has other names, or was exchanged just now: its owner and mode are "
+                "left as they are." % os.path.join(self.path, name),
+                "Look for the other name (find -samefile), and remove one of them.")
+        return descriptor
+
+
+def _set_permissions(descriptor: int, mode: int, owner_of: OwnerOf) -> None:
+    status = os.fstat(descriptor)
+    before = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
+    after = mode, owner_of(before[1])
+    if before[0] != after[0]:
+        os.fchmod(descriptor, after[0])
+    if before[1] != after[1]:
+        os.fchown(descriptor, *after[1])
+    if before != after:
+        os.fsync(descriptor)  # Else a power cut could open again what was reported as closed.
 
 
 def _handshake_in_memory(server_context: ssl.SSLContext) -> t.Optional[bytes]:

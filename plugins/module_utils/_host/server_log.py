@@ -160,9 +160,12 @@ class Watch:
     def told(self) -> str:
         """The last lines of it as they may be shown, and which logs are there and cannot be read."""
         lines = [line[:_LINE_LENGTH_SHOWN] for line in shown(self.tail()[-_BYTES_SHOWN:]).splitlines() if line.strip()]
-        unread = ((mark.path, why_unread(mark.path, mark.is_named)) for mark in self._marks
-                  if os.path.lexists(mark.path))
-        return "\n".join(lines[-_LINES_SHOWN:] + ["%s cannot be read: %s" % found for found in unread if found[1]])
+        unread = [found for found in self.unread().items() if found[1] and os.path.lexists(found[0])]
+        return "\n".join(lines[-_LINES_SHOWN:] + ["%s cannot be read: %s" % found for found in unread])
+
+    def unread(self) -> t.Dict[str, str]:
+        """Why each log cannot be read, by its path; empty for one that can."""
+        return {mark.path: why_unread(mark.path, mark.is_named) for mark in self._marks}
 
     def close(self) -> None:
         """Let go of the logs."""

@@ -183,9 +183,7 @@ class Switch:
         if lines:
             return "the log names %s and not %s" % (lines[-1].path, certificate)
         return "no line of this start says 'Setting up HTTPS certificate' in %s" % " or ".join(
-            path + (" (%s)" % reason if reason else "")
-            for path, reason in ((path, server_log.why_unread(path, self._places.log_is_named))
-                                 for path in self._places.log_files))
+            path + (" (%s)" % reason if reason else "") for path, reason in self._watch.unread().items())
 
     def log_since(self) -> str:
         """What the server has logged since this pass began, and which log cannot be read."""

@@ -292,6 +292,7 @@ def test_second_name_of_a_file_of_root(
     (folder / KEY).write_bytes(old.key_pem)
     for path in (folder / CRT, folder / KEY):
         os.chown(path, NOBODY, NOBODY)
+        path.chmod(0o640)
     canary.write_text("for root alone")
     canary.chmod(0o640)
     (folder / name).unlink()
@@ -312,6 +313,8 @@ def test_second_name_of_a_file_of_root(
     if isinstance(raised.value, refusal.Refused):
         assert (raised.value.id, str(folder / name) in raised.value.message) == ("destination-is-link", True)
     assert (canary.stat().st_uid, stat.S_IMODE(canary.stat().st_mode)) == (0, 0o640)
+    other = folder / ({CRT, KEY} - {name}).pop()
+    assert stat.S_IMODE(other.stat().st_mode) == 0o640, "refused, and one of the two was changed all the same"
 
 
 def test_access_list_of_a_folder_opens_no_file(
