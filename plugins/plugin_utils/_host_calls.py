@@ -44,6 +44,8 @@ _IDLE = re.compile(
 # Nobody knows how far it came: ansible-core tells of a connection that fails alike at every time.
 _GOES_ON = ("If the host had begun its work by then, it goes on alone, and ends it or takes it back by itself. Run the "
             "play again: it looks anew at what is there, and finishes or undoes what was left.")
+# What the task keyword timeout raises: no Exception, of the same name in every ansible-core, and public in none.
+_CUT_OFF = "TaskTimeoutError"
 # What lets a call take long.
 _LIMITS = ("lock_timeout", "stop_timeout", "start_timeout")
 
@@ -293,7 +295,11 @@ class HostCalls(ActionBase):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _failure_explained(self, call: Call) -> t.Iterator[None]:
-        """Where the connection fails: the reason alone, and what becomes of a host that has begun."""
+        """Where the connection fails: the reason alone, and what becomes of a host that has begun.
+
+        Where the task is cut off, ansible-core makes the result: the host is told of in a warning.
+        """
+        may_go_on = call.changes and not self._task.check_mode
         try:
             yield
         except AnsibleConnectionFailure as exc:
@@ -301,9 +307,14 @@ class HostCalls(ActionBase):  # type: ignore[misc]
             if reason.endswith(":"):
                 reason = _in_a_line(str(exc.message), but=None)  # What ssh says of itself is all that there is.
             reason = _unless_it_repeats(call.secret, reason)
-            if call.changes and not self._task.check_mode:
+            if may_go_on:
                 reason = f"{reason.rstrip('.')}. {_GOES_ON}"
             raise AnsibleConnectionFailure(reason) from None
+        except BaseException as exc:
+            if may_go_on and type(exc).__name__ == _CUT_OFF:
+                self._display.warning(f"{self._host}: The task was cut off after {self._task.timeout} s, its timeout. "
+                                      f"{_GOES_ON} sep.sesam.drift_check shows what it serves by now.")
+            raise
 
     def _progress_told(self, call: Call) -> contextlib.AbstractContextManager[None]:
         """For somebody who waits: -v."""

@@ -96,6 +96,21 @@ def test_host_finishes_what_dies_elsewhere(
     _assert_finished(server, wanted)
 
 
+def test_host_finishes_what_is_cut_off(
+    host: Variables, controller: Controller, server: Server, wanted: Pair
+) -> None:
+    """By the task keyword C(timeout), which the environment can set for every task."""
+    server.instance.set(stop_delay=6, start_delay=0)
+    run = controller.run({"one": host}, env={"ANSIBLE_TASK_TIMEOUT": "5"})
+    assert not server.listens(), "too late: it was finished before the end of the task"
+    module = _module(server)
+
+    assert run.replace().status == "failed"
+    assert "one: The task was cut off after 5 s, its timeout. If the host had begun its" in " ".join(run.output.split())
+    wait_until(lambda: not processes.is_alive(module), SECONDS, "the host has finished")
+    _assert_finished(server, wanted)
+
+
 def test_host_finishes_when_it_is_told_to_end(server: Server, wanted: Pair) -> None:
     """As a terminal that is closed, a shutdown and a person tell it."""
     server.instance.set(stop_delay=DELAY)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.executor import task_executor
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.sep.sesam.plugins.action import (
@@ -47,7 +48,9 @@ class Host:
         action._templar = Templar(DataLoader())
         self.said: list[str] = []
         self.progress: list[str] = []
+        self.warnings: list[str] = []
         action._display = types.SimpleNamespace(
+            warning=self.warnings.append,
             verbosity=0, v=lambda text, host: self.progress.append(f"{host}: {text}"),
             vvvv=lambda text, host: self.said.append(f"{host}: {text}"))
 
@@ -363,6 +366,46 @@ def test_a_connection_that_fails(
     assert message.startswith(f"{CORE}one: Permission denied (publickey).")
     assert (GOES_ON in message) == (may_go_on and not check_mode)
     assert "\n" not in message
+
+
+class TaskTimeoutError(BaseException):
+    """As that of ansible-core 2.16."""
+
+
+# The newer ones have another place for it, and arguments.
+OF_THE_CORE = getattr(task_executor, "_task_timeout", None)
+CUT_OFF = OF_THE_CORE.TaskTimeoutError(3) if OF_THE_CORE else task_executor.TaskTimeoutError()
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("transport", ["stdin", "module"])
+@pytest.mark.parametrize(("module", "options", "ends", "is_told"), [
+    (sesam_cert_resolve, NOT_INSTALLED, CUT_OFF, False),
+    (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, CUT_OFF, True),
+    (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, TaskTimeoutError(), True),
+    (sesam_cert_replace, {**REPLACE, **NOT_INSTALLED}, KeyboardInterrupt(), False),
+    (sesam_pkcs8_convert, {"src": "/nowhere/a", "dest": "/nowhere/b"}, CUT_OFF, True)])
+def test_a_task_that_is_cut_off(
+    act: t.Any, module: types.ModuleType, options: dict[str, t.Any], ends: BaseException, is_told: bool,
+    transport: str, check_mode: bool,
+) -> None:
+    """The result is that of ansible-core; what becomes of a host that may be at work, is a warning."""
+    action = act(module, **options, transport=transport)
+    host = Host(action)
+    action._task.check_mode, action._task.timeout = check_mode, 3
+
+    def cut(*given: t.Any, **named: t.Any) -> t.NoReturn:
+        raise ends
+
+    action._low_level_execute_command = action._execute_module = cut
+    with pytest.raises(BaseException) as ended:
+        action.run(task_vars=VARIABLES)
+    assert ended.value is ends
+    assert len(host.warnings) == int(is_told and not check_mode)
+    for warning in host.warnings:
+        assert warning.startswith("one: The task was cut off after 3 s, its timeout. If the host had begun its work")
+        assert GOES_ON in warning
+        assert warning.endswith(" sep.sesam.drift_check shows what it serves by now.")
 
 
 @pytest.mark.parametrize(("said", "shown"), [
