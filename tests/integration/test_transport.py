@@ -202,21 +202,29 @@ def test_keywords_of_a_task(
 @needs_modules
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
 def test_strategies_and_programs_that_are_kept(
-    strategy: str, server: Server, controller: Controller, tmp_path: Path
+    strategy: str, server: Server, wanted: Pair, files: Files, controller: Controller, tmp_path: Path
 ) -> None:
-    """And what is sent can be run by hand: the answer is the same."""
+    """Of three that replace at once, one does; and what is sent can be run by hand: the answer is the same."""
     kept = tmp_path / "kept"
     kept.mkdir()
-    hosts = {**both(server), "third": {**both(server)["by stdin"]}}
+    starts = server.starts()
+    hosts = both(server, **server.variables(files))
+    hosts["third"] = {**hosts["by stdin"]}
+    # Of a program that holds a key, nothing would be kept.
+    replace = {**TRY, REPLACE: {**TRY[REPLACE], "certificate": wanted.pem.decode(), "remote_src": True},
+               "check_mode": False}
     env = {**NO_CHOICE, "ANSIBLE_STRATEGY": strategy, "SEP_SESAM_HOST_PROGRAM": str(kept)}
-    run = controller.run(hosts, playbook=play(tmp_path, LOOK), env=env)
+    run = controller.run(hosts, playbook=play(tmp_path, replace, LOOK), env=env)
     assert run.rc == 0, run.output
+    told = [results(run, host)["Try"][1] for host in hosts]
+    assert sorted((one["action"], one["changed"]) for one in told) == [("none", False)] * 2 + [("replaced", True)]
+    assert (server.starts() - starts, server.served()) == (1, wanted.fingerprint)
     answers = [results(run, host)["Look"] for host in hosts]
     assert answers[0][1]["state"] == "in_sync"
     assert answers == [answers[0]] * 3
-    programs = sorted(kept.iterdir())
+    assert {path.stat().st_mode & 0o777 for path in kept.iterdir()} == {0o600}
+    programs = sorted(kept.glob("*_resolve.py"))
     assert [path.name for path in programs] == ["by stdin-sesam_cert_resolve.py", "third-sesam_cert_resolve.py"]
-    assert {path.stat().st_mode & 0o777 for path in programs} == {0o600}
     printed = subprocess.run([HOST_PYTHON, "-I", programs[0]], capture_output=True, text=True, check=True).stdout
     nonce = re.findall(r"^sep.sesam ([0-9a-f]{32}) begin ", printed, re.MULTILINE)
     answer = _host_program.read(nonce[0], printed).answer
