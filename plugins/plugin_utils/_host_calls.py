@@ -280,10 +280,24 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         for name in before:
             self._connection.set_option(name, wanted[name])
         try:
-            yield
+            with self._pipelined(wanted.get("pipelining")):
+                yield
         finally:
             for name, value in before.items():
                 self._connection.set_option(name, value)
+
+    @contextlib.contextmanager
+    def _pipelined(self, wanted: bool | None) -> t.Iterator[None]:
+        """The same for a connection that has no such option, as community.general.chroot."""
+        # ansible-core looks there instead: into the first one before 2.19, into the second one since.
+        contexts, configured = (self._play_context, self._connection._play_context), self._play_context.pipelining
+        for context in contexts:
+            context.pipelining = configured if wanted is None else wanted
+        try:
+            yield
+        finally:
+            for context in contexts:
+                context.pipelining = configured
 
     def _has_option(self, name: str) -> bool:
         """Whether this kind of connection has it."""

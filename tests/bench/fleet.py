@@ -35,7 +35,7 @@ _ENVIRONMENT = {
     "ANSIBLE_CALLBACKS_ENABLED": "none",
     "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=15m",
     # The plays that are compared with need community.crypto.
-    "ANSIBLE_COLLECTIONS_PATH": f"{tree.COLLECTIONS}:{neighbours.folder(venvs.Venv())}",
+    **neighbours.environment(venvs.Venv()),
 }
 
 

@@ -71,10 +71,9 @@ class Site:
     def environment(self) -> dict[str, str]:
         """With the collections of others that the guides show, and the configuration where one is shown."""
         env = self.controller.environment()
-        path = f"{env['ANSIBLE_COLLECTIONS_PATH']}:{neighbours.folder(venvs.Venv())}"
         own = self.folder / "ansible.cfg"
         # No guide needs facts, and those of ansible-core itself need a Python that it supports.
-        return {**env, "ANSIBLE_GATHERING": "explicit", "ANSIBLE_COLLECTIONS_PATH": path,
+        return {**env, **neighbours.environment(venvs.Venv()), "ANSIBLE_GATHERING": "explicit",
                 **({"ANSIBLE_CONFIG": str(own)} if own.exists() else {})}
 
     def place_modules(self, play: str) -> None:
@@ -219,8 +218,8 @@ def test_the_guide_to_self_signed(site: Site) -> None:
 
 def test_the_guide_to_a_ca_of_ones_own(site: Site, authority: Authority) -> None:
     """Both commands, and between them community.crypto as the CA."""
-    if not (neighbours.folder(venvs.Venv()) / "ansible_collections" / "community" / "crypto").exists():
-        pytest.skip("the collection community.crypto could not be had: `make test` says why")
+    if reason := neighbours.missing("community.crypto", venvs.Venv()):
+        pytest.skip(reason)
     (inventory,) = blocks("README.md")
     (site.folder / "inventory.yml").write_text(inventory)
     (sign,) = guide("Your own CA")
@@ -256,8 +255,8 @@ def test_the_guide_to_acme(site: Site) -> None:
 
 def test_the_guide_to_hashicorp_vault_is_a_playbook(site: Site) -> None:
     """No Vault runs here; that Ansible takes the playbook is all that is shown."""
-    if not (neighbours.folder(venvs.Venv()) / "ansible_collections" / "community" / "hashi_vault").exists():
-        pytest.skip("the collection community.hashi_vault could not be had: `make test` says why")
+    if reason := neighbours.missing("community.hashi_vault", venvs.Venv()):
+        pytest.skip(reason)
     (play,) = guide("HashiCorp Vault")
     (site.folder / "play.yml").write_text(play)
     site.run("ansible-playbook play.yml --syntax-check")

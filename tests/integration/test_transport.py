@@ -83,6 +83,15 @@ def _assert_told(way: Way, lines: list[str]) -> None:
         assert any(way.says in line for line in lines)
 
 
+def _possible(paths: Ways, subtests: pytest.Subtests) -> Ways:
+    """Those that this machine can go; each of the others is a test that is skipped."""
+    for name, way in paths.items():
+        if way.lacks:
+            with subtests.test(name):
+                pytest.skip(way.lacks)
+    return {name: way for name, way in paths.items() if not way.lacks}
+
+
 def _compare(run: Outcome, paths: Ways, subtests: pytest.Subtests) -> None:
     """Every way says the same as the ordinary module, or what it is expected to."""
     wanted = results(run, "by module")
@@ -123,14 +132,11 @@ def test_every_way_on_this_machine(
     server: Server, controller: Controller, files: Files, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     """One look and one replacement in check mode by each, all at the same server."""
-    paths = ways.local_ways(tmp_path, Path(server.instance.folder))
+    paths = _possible(ways.local_ways(tmp_path, Path(server.instance.folder)), subtests)
     before = server.tree()
     run = _tour(controller, tmp_path, server, files, paths)
     _compare(run, paths, subtests)
     assert server.tree() == before
-    for name in set(ways.MOUNTED) - set(paths):
-        with subtests.test(name):
-            pytest.skip("no file system can be mounted here")
 
 
 @needs_modules
@@ -138,15 +144,13 @@ def test_every_way_over_ssh(
     server: Server, controller: Controller, files: Files, tmp_path: Path, own_sshd: Sshd, account: Account,
     wanted: Pair, subtests: pytest.Subtests,
 ) -> None:
-    with ways.ssh_ways(own_sshd, account) as paths:
+    with ways.ssh_ways(own_sshd, account) as all_paths:
+        paths = _possible(all_paths, subtests)
         paths["by module"] = Way({**local(), "transport": "module"}, "module")
         run = _tour(controller, tmp_path, server, files, paths)
     _compare(run, paths, subtests)
     with subtests.test("no way gives the key back"):
         assert Secrets(wanted).found_in(run.output) == ""
-    for program in ways.missing():
-        with subtests.test(program):
-            pytest.skip(f"{program} is not installed")
 
 
 # What Ansible lets a task say

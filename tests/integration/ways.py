@@ -14,17 +14,18 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program
-from workbench import pythons
+from workbench import neighbours, pythons, venvs
 
 from . import accounts
 from .controller import Variables, local, works_there
 from .sshd import Sshd
 
-_PLUGINS = Path(__file__).with_name("plugins")
-PLUGINS = {f"ANSIBLE_{kind.upper()}_PLUGINS": str(_PLUGINS / kind) for kind in ("connection", "become")}
+PLUGINS = {"ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).with_name("plugins") / "connection"),
+           **neighbours.environment(venvs.Venv())}
 _DOAS = Path("/etc/doas.conf")
 _ADDRESS = "127.0.1.1"
 _NO_INPUT = "passes no standard input to a program"
+_NO_GENERAL = neighbours.missing("community.general", venvs.Venv())
 _ASKS_BECOME = "from ansible.plugins.become import BecomeBase; BecomeBase.pipelining"
 _HAS_PARAMIKO = "import paramiko, ansible.plugins.connection.paramiko_ssh"
 
@@ -33,13 +34,14 @@ class Way(t.NamedTuple):
     """How a host is reached, and what is to come of it.
 
     C(by): the transport that asks it in the end; empty where none can. C(says): what is told at C(-vvvv), or in the
-    message where none can. C(key): whether a key may be sent there.
+    message where none can. C(key): whether a key may be sent there. C(lacks): what this machine does not have for it.
     """
 
     variables: Variables
     by: t.Literal["stdin", "module", ""] = "stdin"
     says: str = ""
     key: bool = True
+    lacks: str = ""
 
 
 Ways = dict[str, Way]
@@ -77,8 +79,9 @@ def local_ways(folder: Path, server_folder: Path) -> Ways:
         "no input": Way(script('"$@" < /dev/null'), "module", "(exit code 0)", key=False),
     }
     for version in ("3.6", "3.9", "3.13"):
-        if python := pythons.find(version):
-            ways[f"Python {version}"] = Way(local(python), says=f"Python {version}.")
+        python = pythons.find(version)
+        ways[f"Python {version}"] = Way(
+            local(python or ""), says=f"Python {version}.", lacks="" if python else f"no Python {version} was found")
     if two := next(pythons._candidates("2.7"), None):
         ways["Python 2"] = Way(local(two), "", f"ansible_python_interpreter is {two}, which is no Python 3.6 or later")
     return {**ways, **_root_ways(folder, server_folder)}
@@ -103,26 +106,30 @@ if "$HOME/.ansible/tmp/true" 2>/dev/null; then echo "$HOME" is not noexec >&2; e
 rm "$HOME/.ansible/tmp/true"
 exec "$@"
 """
-MOUNTED = ("full /tmp", "noexec home")
 
 
 def _root_ways(folder: Path, server_folder: Path) -> Ways:
     """Other file systems, which root alone can have for a program."""
-    if os.geteuid():
-        return {}
-    ways = {
-        "chroot": Way(apart("chroot", "/")),
-        "chroot without Python": Way(
-            apart("chroot", str(_bare_root(folder / "bare")), ansible_python_interpreter="auto"), "",
-            f"no Python 3.6 or later as {', '.join(_host_program.INTERPRETERS)} (exit code 127"),
-    }
+
+    def chroot(root: Path, **variables: t.Any) -> Variables:
+        return {**local(), "ansible_connection": "community.general.chroot", "ansible_host": str(root), **variables}
+
+    def mounted(script: str) -> Variables:
+        return apart(*namespace, script, "sh", ansible_python_interpreter="auto_silent")
+
     namespace = ("unshare", "--mount", "/bin/sh", "-c")
-    can_mount = [*namespace, "mount -t tmpfs none /mnt"]
-    if subprocess.run(can_mount, check=False, capture_output=True).returncode == 0:
-        scripts = (_FULL.replace("{server}", str(server_folder)), _NOEXEC)
-        for name, text in zip(MOUNTED, scripts, strict=True):
-            ways[name] = Way(apart(*namespace, text, "sh", ansible_python_interpreter="auto_silent"))
-    return ways
+    can_mount = subprocess.run([*namespace, "mount -t tmpfs none /mnt"], check=False, capture_output=True)
+    no_chroot = "only root can change the root" if os.geteuid() else _NO_GENERAL
+    no_mount = "no file system can be mounted here" if can_mount.returncode else ""
+    return {
+        "chroot": Way(chroot(Path("/")), lacks=no_chroot),
+        "chroot, module": Way(chroot(Path("/"), transport="module"), "module", lacks=no_chroot),
+        "chroot without Python": Way(
+            chroot(_bare_root(folder / "bare"), ansible_python_interpreter="auto"), "",
+            f"no Python 3.6 or later as {', '.join(_host_program.INTERPRETERS)} (exit code 127", lacks=no_chroot),
+        "full /tmp": Way(mounted(_FULL.replace("{server}", str(server_folder))), lacks=no_mount),
+        "noexec home": Way(mounted(_NOEXEC), lacks=no_mount),
+    }
 
 
 def _bare_root(folder: Path) -> Path:
@@ -204,24 +211,26 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
         ways["local, sudo with password"] = Way({
             **local(), "ansible_become": True, "ansible_become_user": boss.name, "ansible_become_password": "unused",
             "ansible_pipelining": False})
-        for shell in filter(None, map(shutil.which, _SHELLS)):
-            ways[f"login shell {Path(shell).name}"] = Way(become(user(free, shell=shell)))
-        if shutil.which("doas") and not _DOAS.exists():
+        for name in _SHELLS:
+            shell = shutil.which(name)
+            ways[f"login shell {name}"] = Way(become(user(free, shell=shell)) if shell else {}, lacks=_not_there(name))
+        no_doas = _NO_GENERAL or _not_there("doas") or (f"{_DOAS} is there" if _DOAS.exists() else "")
+        if not no_doas:
             stack.callback(_DOAS.unlink)
             _DOAS.touch(mode=0o600)
             _DOAS.write_text(f"permit nopass {tied.name} as root\n")
-            # An older core does not ask its plugin, and pipelines a module all the same.
-            ways["doas"] = Way(become(tied, method="plain_doas"), "module", f"become method plain_doas {_NO_INPUT}",
-                               key=not works_there(_ASKS_BECOME))
+        # An older core does not ask its plugin, and pipelines a module all the same.
+        ways["doas"] = Way(become(tied, method="community.general.doas"), "module",
+                           f"become method community.general.doas {_NO_INPUT}",
+                           key=not works_there(_ASKS_BECOME), lacks=no_doas)
         if works_there(_HAS_PARAMIKO):
             ways["paramiko"] = no_tty(f"the connection paramiko {_NO_INPUT}")._replace(variables=login(
                 ansible_connection="paramiko_ssh", ansible_paramiko_host_key_checking=False))
         yield ways
 
 
-def missing() -> list[str]:
-    """The programs without which there are fewer ways over SSH."""
-    return [program for program in (*_SHELLS, "doas") if not shutil.which(program)]
+def _not_there(program: str) -> str:
+    return "" if shutil.which(program) else f"{program} is not installed"
 
 
 def _noisy_shell() -> contextlib.AbstractContextManager[Path]:

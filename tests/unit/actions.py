@@ -20,6 +20,7 @@ class Connection:
 
     def __init__(self, **options: t.Any) -> None:
         self.options = options
+        self._play_context = types.SimpleNamespace(pipelining=False)
 
     def get_option(self, name: str) -> t.Any:
         return self.options[name]

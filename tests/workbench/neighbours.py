@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sep.sesam contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Collections of others that the guides show beside ours: taken out of the package `ansible`, for the tests alone."""
+"""Collections of others, beside which ours is tested and measured: taken out of the package `ansible`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from . import commands, venvs
+from . import commands, tree, venvs
 
-NAMES = ("community.crypto", "community.hashi_vault")
+NAMES = ("community.crypto", "community.general", "community.hashi_vault")
 
 
 def folder(venv: venvs.Venv) -> Path:
@@ -19,9 +19,20 @@ def folder(venv: venvs.Venv) -> Path:
     return venv.path / "neighbours"
 
 
+def environment(venv: venvs.Venv) -> dict[str, str]:
+    """What lets Ansible find them, and ours."""
+    return {"ANSIBLE_COLLECTIONS_PATH": f"{tree.COLLECTIONS}:{folder(venv)}"}
+
+
+def missing(name: str, venv: venvs.Venv) -> str:
+    """Why one of them cannot be used; empty if it can."""
+    is_there = (folder(venv) / _inside(name)).exists()
+    return "" if is_there else f"the collection {name} could not be had: `make test` says why"
+
+
 def ensure(venv: venvs.Venv) -> None:
     """Get them if they are not there; without them the tests that need them are skipped."""
-    if all((folder(venv) / _inside(name)).exists() for name in NAMES):
+    if not any(missing(name, venv) for name in NAMES):
         return
     try:
         with commands.timed("collections of others: ready"), tempfile.TemporaryDirectory() as download:
@@ -31,7 +42,7 @@ def ensure(venv: venvs.Venv) -> None:
             (wheel,) = Path(download).glob("*.whl")
             _extract(wheel, folder(venv))
     except commands.WorkbenchError as error:
-        commands.say(f"collections of others: not to be had, so their guides are not tested: {error}")
+        commands.say(f"collections of others: not to be had, so nothing is tested with them: {error}")
 
 
 def _extract(wheel: Path, target: Path) -> None:

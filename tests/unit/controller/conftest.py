@@ -39,7 +39,7 @@ def act(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., t.Any]:
         task.args = arguments
         task.action = f"sep.sesam.{module.__name__.rpartition('.')[2]}"
         action = module.ActionModule(
-            task, Connection(pipelining=False), types.SimpleNamespace(diff=False), DataLoader(), None, None)
+            task, Connection(pipelining=False), types.SimpleNamespace(diff=False, pipelining=False), DataLoader(), None, None)
         monkeypatch.setattr(action, "_is_pipelining_enabled", lambda style: action._connection.options["pipelining"])
         return action
 

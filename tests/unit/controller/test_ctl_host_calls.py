@@ -506,6 +506,24 @@ def test_a_key_that_comes_back_is_not_shown(act: t.Any) -> None:
     assert calls == []
 
 
+@pytest.mark.parametrize("core", ["before 2.19", "since 2.19"])
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_key_is_pipelined_over_a_connection_without_an_option_for_it(
+    act: t.Any, configured: bool, core: str
+) -> None:
+    """As that of community.general.chroot, which goes by what is configured for all."""
+    action = act(sesam_cert_replace, **REPLACE, transport="module")
+    Host(action)
+    action._connection.options.clear()
+    contexts = (action._play_context, action._connection._play_context)
+    for context in contexts:
+        context.pipelining = configured
+    action._is_pipelining_enabled = lambda style: contexts[core == "since 2.19"].pipelining
+    action._execute_module = lambda **call: {"failed": True, "msg": f"pipelined: {action._is_pipelining_enabled('new')}"}
+    assert action.run(task_vars=VARIABLES)["msg"] == "pipelined: True"
+    assert [context.pipelining for context in contexts] == [configured] * 2
+
+
 def test_a_connection_that_knows_no_pipelining_is_left_alone(act: t.Any) -> None:
     action, run = look(act)
     action._connection.options.clear()
