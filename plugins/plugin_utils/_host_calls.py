@@ -228,7 +228,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         name = f"{self._host}-{call.module}.py".replace(os.sep, "_")
         path = os.path.join(folder, name)
         try:
-            with open(path, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            with open(path, "wb", opener=_new_file) as file:
                 file.write(program)
         except OSError as exc:
             raise AnsibleActionFail(
@@ -341,6 +341,13 @@ class HostCalls(ActionBase):  # type: ignore[misc]
     def _say(self, text: str) -> None:
         """For somebody who looks for a fault: -vvvv."""
         self._display.vvvv(f"sep.sesam: {text}", host=self._host)
+
+
+def _new_file(path: str, flags: int) -> int:
+    """A file that nobody else reads or has made, in the place of what has the name: the folder may be open to others."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
 
 def _lost(reply: _host_program.Reply, seen: str) -> Result:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import types
@@ -548,6 +549,43 @@ def test_the_program_is_kept_and_can_be_run_by_hand(
     assert str(kept) in host.said[0]
     printed = subprocess.run(["python3", "-I", kept], capture_output=True, check=True).stdout.decode()
     assert "/nowhere/sesam2000.ini: it does not exist" in printed
+
+
+@pytest.mark.parametrize("put", [
+    lambda place, other: place.symlink_to(other), lambda place, other: place.symlink_to(other.with_name("none")),
+    lambda place, other: place.hardlink_to(other), lambda place, other: place.touch(0o666),
+], ids=["link", "link to nothing", "second name", "file that others may read"])
+def test_the_program_is_kept_in_a_file_of_its_own(
+    act: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, put: t.Callable[[Path, Path], None]
+) -> None:
+    """Whatever somebody else has put in its place."""
+    kept, other = tmp_path / "one-sesam_cert_resolve.py", tmp_path / "other"
+    other.write_text("of somebody else")
+    put(kept, other)
+    monkeypatch.setenv("SEP_SESAM_HOST_PROGRAM", str(tmp_path))
+    action, run = look(act)
+    host = Host(action)
+    run()
+    assert not kept.is_symlink()
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777, kept.stat().st_nlink) == (host.programs[0], 0o600, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [kept.name, other.name]
+    assert other.read_text() == "of somebody else"
+
+
+@pytest.mark.parametrize("put", [Path.touch, lambda place: place.symlink_to("other")], ids=["file", "link"])
+def test_the_program_is_not_kept_in_what_is_put_there_meanwhile(
+    act: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, put: t.Callable[[Path], None]
+) -> None:
+    """After whatever has the name was removed, and before the file is made."""
+    kept = tmp_path / "one-sesam_cert_resolve.py"
+    monkeypatch.setattr(os, "unlink", lambda path: put(Path(path)))
+    monkeypatch.setenv("SEP_SESAM_HOST_PROGRAM", str(tmp_path))
+    action, run = look(act)
+    host = Host(action)
+    with pytest.raises(AnsibleActionFail, match=r"one-sesam_cert_resolve\.py cannot be written: File exists"):
+        run()
+    assert host.programs == []
+    assert [path.name for path in tmp_path.iterdir()] == [kept.name]
 
 
 def test_no_program_with_a_key_is_kept(act: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
