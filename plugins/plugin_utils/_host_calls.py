@@ -344,7 +344,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
 
 
 def _new_file(path: str, flags: int) -> int:
-    """A file that nobody else reads or has made, in the place of what has the name: the folder may be open to others."""
+    """A file that nobody else has made or reads, in the place of what has its name: the folder may be open to all."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o600)

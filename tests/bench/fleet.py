@@ -18,7 +18,7 @@ import standin
 from integration import addresses, servers, sshd
 from integration.certificates import Authority
 from integration.controller import MOST_FORKS, Controller, Variables, local
-from workbench import neighbours, tree, venvs
+from workbench import neighbours, venvs
 
 from .contest import Cost
 from .scene import MODULE, STDIN, TRANSPORTS, carried_by

@@ -38,8 +38,8 @@ def act(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., t.Any]:
         task = Task.load({"name": "x", "action": {"module": "debug"}})
         task.args = arguments
         task.action = f"sep.sesam.{module.__name__.rpartition('.')[2]}"
-        action = module.ActionModule(
-            task, Connection(pipelining=False), types.SimpleNamespace(diff=False, pipelining=False), DataLoader(), None, None)
+        context = types.SimpleNamespace(diff=False, pipelining=False)
+        action = module.ActionModule(task, Connection(pipelining=False), context, DataLoader(), None, None)
         monkeypatch.setattr(action, "_is_pipelining_enabled", lambda style: action._connection.options["pipelining"])
         return action
 

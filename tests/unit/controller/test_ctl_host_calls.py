@@ -520,7 +520,8 @@ def test_a_key_is_pipelined_over_a_connection_without_an_option_for_it(
     for context in contexts:
         context.pipelining = configured
     action._is_pipelining_enabled = lambda style: contexts[core == "since 2.19"].pipelining
-    action._execute_module = lambda **call: {"failed": True, "msg": f"pipelined: {action._is_pipelining_enabled('new')}"}
+    action._execute_module = lambda **call: {
+        "failed": True, "msg": f"pipelined: {action._is_pipelining_enabled('new')}"}
     assert action.run(task_vars=VARIABLES)["msg"] == "pipelined: True"
     assert [context.pipelining for context in contexts] == [configured] * 2
 
