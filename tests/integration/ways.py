@@ -82,8 +82,10 @@ def local_ways(folder: Path, server_folder: Path) -> Ways:
         python = pythons.find(version)
         ways[f"Python {version}"] = Way(
             local(python or ""), says=f"Python {version}.", lacks="" if python else f"no Python {version} was found")
-    if two := next(pythons._candidates("2.7"), None):
-        ways["Python 2"] = Way(local(two), "", f"ansible_python_interpreter is {two}, which is no Python 3.6 or later")
+    two = pythons.find("2.7")
+    ways["Python 2"] = Way(
+        local(two or ""), "", f"ansible_python_interpreter is {two}, which is no Python 3.6 or later on the host "
+        "(exit code 127: Unknown option: -I", lacks="" if two else "no Python 2.7 was found")
     return {**ways, **_root_ways(folder, server_folder)}
 
 

@@ -34,7 +34,9 @@ def this() -> Interpreter:
 def interpreter(version: str, *, venv: bool = False) -> Interpreter | None:
     """The first Python of that version (as "3.6") that really runs, and can make a venv if asked to."""
     probe = f"import ensurepip, venv; {PROBE}" if venv else PROBE
-    return next(filter(None, (_probe(path, probe) for path in _candidates(version))), None)
+    # Python 2, which some tests want a host to refuse, knows no -I.
+    isolated = "-Es" if version.startswith("2") else "-I"
+    return next(filter(None, (_probe(path, isolated, probe) for path in _candidates(version))), None)
 
 
 def find(version: str) -> Path | None:
@@ -51,11 +53,11 @@ def _candidates(version: str) -> t.Iterator[Path]:
     yield from map(Path, sorted(glob.glob(f"{pyenv}/versions/*/bin/{name}")))
 
 
-def _probe(path: Path, code: str) -> Interpreter | None:
+def _probe(path: Path, isolated: str, code: str) -> Interpreter | None:
     """Run an interpreter; None when it does not start, as a shim of a version that is not chosen."""
     try:
         output = subprocess.run(
-            [path, "-I", "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=True
+            [path, isolated, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

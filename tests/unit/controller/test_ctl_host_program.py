@@ -171,10 +171,12 @@ def test_a_python_that_is_too_old_leaves_the_stream_to_the_next(
 
 
 def test_a_python_2_that_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = next(pythons._candidates("2.7"), None)
+    path = pythons.find("2.7")
     if not path:
         pytest.skip("no Python 2.7 was found")
-    assert read(sent(program(), path)).no_python
+    done = sent(program(), path)
+    assert read(done).no_python
+    assert b"Unknown option: -I" in done.stderr
     monkeypatch.setattr(_host_program, "INTERPRETERS", (str(path), "python3"))
     assert read(sent(program())).answer
 
@@ -281,6 +283,14 @@ def test_50_mb(garbage: str) -> None:
         assert len(reply.problem) < 400
     assert reply.answer
     assert time.process_time() - begin < 5
+
+
+def test_an_answer_of_50_mb() -> None:
+    """Whole, and larger than any: it is not even read."""
+    text = json.dumps({"refused": None, "state": "y" * 50_000_000})
+    problem = f"the answer has {len(text)} bytes, more than any answer has"
+    reply = _host_program.read(NONCE, framed(text))
+    assert reply == _host_program.Reply(True, "3.6.15 /usr/bin/python3", problem=problem)
 
 
 # Somebody who asked and is gone
