@@ -30,6 +30,8 @@ _DISCOVERY = ("", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 _TRANSPORT_VARIABLE = "SEP_SESAM_TRANSPORT"
 _PROGRAM_VARIABLE = "SEP_SESAM_HOST_PROGRAM"
 _SSH_ARGUMENTS = "ssh_extra_args"
+# A module would tell the host's syslog what it is invoked with. The host code writes a line of its own for a change.
+_NO_SYSLOG = {"ansible_no_target_syslog": True}
 # Of what a host has printed, so much is shown.
 _TAIL = 300
 # So much of what was sent is no coincidence in what was printed.
@@ -246,7 +248,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
                 self._refuse_to_expose(*self._exposures(why))
             begin = time.monotonic()
             answer: Result = self._execute_module(
-                module_name=f"sep.sesam.{call.module}", module_args=call.arguments, task_vars=task_vars)
+                module_name=f"sep.sesam.{call.module}", module_args=call.arguments, task_vars=task_vars | _NO_SYSLOG)
         self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
         if "refused" not in answer:
             raise HostFailed(answer)

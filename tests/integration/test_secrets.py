@@ -380,20 +380,30 @@ def syslog() -> t.Iterator[list[bytes]]:
         yield heard.lines
 
 
+@needs_modules
 def test_syslog_gets_one_line_for_a_change_and_no_key(
-    syslog: list[bytes], server: Server, pair: Pair, controller: Controller
+    syslog: list[bytes], make_server: t.Callable[..., Server], old: Pair, pair: Pair, controller: Controller,
+    tmp_path: Path,
 ) -> None:
-    content: Variables = {"certificate": pair.pem.decode(), "private_key": pair.key_pem().decode()}
-    host: dict[str, Variables] = {"one": {**local(), **server.variables(**content)}}
-    for _change_then_audit in range(2):
-        assert controller.run(host, env=BY_STDIN).rc == 0
+    """By either transport; for an audit, and where there is nothing to do, none."""
+    made = {transport: make_server(old) for transport in ("stdin", "module")}
+    hosts: dict[str, Variables] = {name: {**local(), **server.variables()} for name, server in made.items()}
+    place = {"sesam2000_ini": "{{ sesam_https_sesam2000_ini }}", "port": "{{ sesam_https_port }}",
+             "transport": "{{ inventory_hostname }}"}
+    audit = {"sep.sesam.sesam_cert_resolve": place}
+    content = {"certificate": pair.pem.decode(), "private_key": pair.key_pem().decode()}
+    replace = {"sep.sesam.sesam_cert_replace": {**place, **content}}
+    run = controller.run(hosts, playbook=_play(tmp_path, audit, replace, replace))
+    assert [run.recap(name)["changed"] for name in made] == [1, 1], run.output
     secrets = Secrets(pair)
     assert [secrets.found_in(line) for line in syslog if secrets.found_in(line)] == []
     ours = [line.decode() for line in syslog if f"sha256={pair.fingerprint}".encode() in line]
-    assert len(ours) == 1, syslog
-    assert re.search(r"sep\.sesam\[\d+\]: HTTPS certificate of rmi: replaced; sha256=\w+ run=\w+ by=\S+@\S+", ours[0])
+    assert len(ours) == len(made), syslog
+    for line in ours:
+        assert re.search(r"sep\.sesam\[\d+\]: HTTPS certificate of rmi: replaced; sha256=\w+ run=\w+ by=\S+@\S+", line)
     # An ordinary module would tell what it is invoked with, an audit too.
-    assert [line for line in syslog if server.instance.folder.encode() in line] == []
+    folders = [server.instance.folder.encode() for server in made.values()]
+    assert [line for line in syslog if any(folder in line for folder in folders)] == []
 
 
 # A call of strace: its name, its first words with the path, and the last number in it.

@@ -140,6 +140,7 @@ def test_what_passes_no_input_gets_the_module(
         else:
             assert (result["state"], len(calls)) == ("in_sync", 1)
             assert calls[0]["pipelining"] is False
+            assert calls[0]["task_vars"] == {**VARIABLES, "ansible_no_target_syslog": True}
             assert f"ordinary module, since {reason}; " in host.said[0]
 
 
