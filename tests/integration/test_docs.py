@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -357,13 +358,59 @@ def test_the_guide_to_a_rollback(site: Site) -> None:
     assert server.served() == old.fingerprint
 
 
-DOCUMENTS = ["README.md", "docs/troubleshooting.md", "docs/how-it-works.md", "docs/sources.md", "docs/findings.md",
-             "docs/rollback.md", "docs/drift-check.md", "roles/sesam_https/README.md"]
+# What is named exists
+
+DOCUMENTS = ["README.md", "roles/sesam_https/README.md", "tests/standin/README.md",
+             *(f"docs/{path.name}" for path in sorted((tree.ROOT / "docs").glob("*.md")))]
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of a document, as links name them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
-    """Relative links of the documents."""
+    """Relative links of the documents, to their headings too."""
     path = tree.ROOT / document
-    for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
-        assert "://" in target or (path.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^)]+)", path.read_text()):
+        name, _hash, anchor = target.partition("#")
+        there = path.parent / name if name else path
+        assert "://" in target or there.exists(), target
+        assert "://" in target or not anchor or anchor in anchors(there), target
+
+
+@functools.cache
+def names_of_tests() -> set[str]:
+    """The names of all tests."""
+    found = (re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+             for path in (tree.ROOT / "tests").rglob("test_*.py"))
+    return set().union(*found)
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether the Makefile has such a target, and its program the arguments."""
+    target, *rest = words
+    program = tree.ROOT / "tests" / target / "__main__.py"
+    known = program.read_text() if program.exists() else ""
+    arguments = [word for one in rest for word in shlex.split(one.removeprefix("ARGS="))]
+    return target in (tree.ROOT / "Makefile").read_text().partition(".PHONY: ")[2].partition("\n")[0].split() and all(
+        word.isdigit() or word == "--help" or f'"{word}"' in known for word in arguments)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_a_document_names_is_there(document: str) -> None:
+    """Tests, files of tests, and commands of the workbench."""
+    text = (tree.ROOT / document).read_text()
+    quoted = re.findall(r"`([^`\n]+)`", text)
+    called = [words[5:] for words in (*quoted, *re.findall(r"^    (make .*)$", text, re.MULTILINE))
+                if words.startswith("make ")]
+    missing = [
+        *(name for name in quoted if name.startswith("tests/") and not (tree.ROOT / name).exists()),
+        *(name for name in quoted if re.fullmatch(r"test_\w+", name) and name not in names_of_tests()),
+        *(f"make {words}" for words in called if not is_command(shlex.split(words))),
+    ]
+    assert missing == []
+    assert called or document != "docs/performance.md"
+    assert [name for name in quoted if name in names_of_tests()] or document != "docs/security.md"

@@ -57,7 +57,8 @@ def _probe(path: Path, isolated: str, code: str) -> Interpreter | None:
     """Run an interpreter; None when it does not start, as a shim of a version that is not chosen."""
     try:
         output = subprocess.run(
-            [path, isolated, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=True
+            [path, isolated, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+            timeout=20,
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
