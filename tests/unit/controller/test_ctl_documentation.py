@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _verdict
+from ansible_collections.sep.sesam.plugins.plugin_utils import _host_program, _verdict
 from workbench import tree, venvs
 
 PLUGINS = "ansible_collections.sep.sesam.plugins"
@@ -191,6 +191,13 @@ def test_every_variable_that_is_used_is_there() -> None:
     made = set(re.findall(r"register: (\w+)", text)) | set(re.findall(r"^\s*(\w*sesam_https_\w+):", text, re.MULTILINE))
     assert used - made - set(role_options()) == set()
     assert set(role_options()) - used == set()
+
+
+def test_the_page_names_the_places_where_a_python_is_looked_for() -> None:
+    text = (tree.ROOT / "docs" / "how-it-works.md").read_text()
+    found = re.search(r"else the first\s+of (.*?) that is 3\.6 or later", text, re.DOTALL)
+    assert found
+    assert tuple(re.findall(r"`(\S+)`", found[1])) == _host_program.INTERPRETERS
 
 
 def test_the_module_refuses_to_run_without_its_action(tmp_path: Path) -> None:
