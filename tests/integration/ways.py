@@ -189,6 +189,8 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
             "sudo with password, module": Way(become(**password, transport="module"), "module"),
             "sudo without password": Way(become(noisy, ansible_pipelining=False)),
             "sudo with a lecture": Way(become(lectured, ansible_become_password=lectured.password)),
+            "sudo su": Way(become(
+                method="community.general.sudosu", ansible_become_user="root", **password), lacks=_NO_GENERAL),
             "sudo requires a terminal": no_tty("you must have a tty")._replace(variables=become(tied)),
             "su with password": no_tty(f"become method su {_NO_INPUT}")._replace(variables=become(
                 method="su", ansible_become_user=boss.name, ansible_become_password=boss.password,
