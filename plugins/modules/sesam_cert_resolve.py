@@ -370,8 +370,7 @@ except ImportError:
 
 
 def main():
-    # no_log: no line in the host's syslog for a look that changes nothing.
-    module = AnsibleModule(argument_spec=_arguments.RESOLVE, supports_check_mode=True, no_log=True)
+    module = AnsibleModule(argument_spec=_arguments.RESOLVE, supports_check_mode=True)
     # No invocation: a connection prints what a module answers at -vvv, and its arguments may hold a key.
     module.exit_json(invocation={}, **answer("resolve", module.params))
 

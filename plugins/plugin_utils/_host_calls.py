@@ -44,6 +44,9 @@ _IDLE = re.compile(
 # Nobody knows how far it came: ansible-core tells of a connection that fails alike at every time.
 _GOES_ON = ("If the host had begun its work by then, it goes on alone, and ends it or takes it back by itself. Run the "
             "play again: it looks anew at what is there, and finishes or undoes what was left.")
+# The host's syslog is no place for what a module is asked: the host code writes a line of its own, for a change alone.
+# What a module itself says of this, Ansible overrides.
+_SILENT = {"ansible_no_target_syslog": True}
 # What lets a call take long.
 _LIMITS = ("lock_timeout", "stop_timeout", "start_timeout")
 
@@ -244,7 +247,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
                 self._refuse_to_expose(*self._exposures(why))
             begin = time.monotonic()
             answer: Result = self._execute_module(
-                module_name=f"sep.sesam.{call.module}", module_args=call.arguments, task_vars=task_vars)
+                module_name=f"sep.sesam.{call.module}", module_args=call.arguments, task_vars={**task_vars, **_SILENT})
         self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
         if "refused" not in answer:
             raise HostFailed(answer)

@@ -380,13 +380,14 @@ def syslog() -> t.Iterator[list[bytes]]:
         yield heard.lines
 
 
+@needs_modules
 def test_syslog_gets_one_line_for_a_change_and_no_key(
     syslog: list[bytes], server: Server, pair: Pair, controller: Controller
 ) -> None:
     content: Variables = {"certificate": pair.pem.decode(), "private_key": pair.key_pem().decode()}
     host: dict[str, Variables] = {"one": {**local(), **server.variables(**content)}}
-    for _change_then_audit in range(2):
-        assert controller.run(host, env=BY_STDIN).rc == 0
+    for change_then_audit in (BY_STDIN, BY_MODULE):
+        assert controller.run(host, env=change_then_audit).rc == 0
     secrets = Secrets(pair)
     assert [secrets.found_in(line) for line in syslog if secrets.found_in(line)] == []
     ours = [line.decode() for line in syslog if f"sha256={pair.fingerprint}".encode() in line]
