@@ -22,7 +22,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _progress, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _progress, _report, _run
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 # What Ansible takes for "find one".
@@ -119,6 +119,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         """
         self._host = str(task_vars.get("inventory_hostname", ""))
         call = Call(module or self._task.action.rpartition(".")[2], {**self._installation(), **arguments}, has_secret)
+        if call.changes:
+            call.arguments["order"] = {**call.arguments["order"], "run": _run.new()}
         with self._progress_told(call), self._failure_explained(call):
             return self._by_some_way(call, task_vars)
 
