@@ -7,11 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
-import os
-import socket
 import typing as t
-import uuid
 
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
 from ansible_collections.sep.sesam.plugins.plugin_utils import (
@@ -155,7 +151,6 @@ def _pem(pair: _preflight.WantedChain) -> dict[str, t.Any]:
 def _order(pair: _preflight.WantedChain, policy: _preflight.Policy, key_on_host: str | None) -> dict[str, t.Any]:
     """What the host needs besides: it parses no certificate, so it gets the dates as numbers."""
     return {
-        "run": {"id": uuid.uuid4().hex, "by": f"{_user()}@{socket.gethostname()}"},
         "not_before": pair.leaf.not_valid_before_utc.timestamp(),
         "not_after": pair.leaf.not_valid_after_utc.timestamp(),
         "private_key_on_host": key_on_host,
@@ -188,11 +183,3 @@ def _with_both_names(refused: Finding, pair: _preflight.WantedChain, seen: _verd
     if refused.id != "pair-mismatch" or seen.request is None:
         return refused
     return _answers.explain_foreign(pair.leaf, seen.request)
-
-
-def _user() -> str:
-    """Who runs Ansible; in the container of a pipeline this may be a number without a name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # The latter since Python 3.13.
-        return f"uid {os.getuid()}"

@@ -272,8 +272,7 @@ except ImportError:
 
 
 def main():
-    module = AnsibleModule(argument_spec=_arguments.REPLACE, supports_check_mode=True,
-                           **_arguments.REPLACE_RULES)
+    module = AnsibleModule(argument_spec=_arguments.REPLACE, supports_check_mode=True, **_arguments.REPLACE_RULES)
     if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_cert_replace.")
     # No invocation: a connection prints what a module answers at -vvv, and its arguments may hold a key.

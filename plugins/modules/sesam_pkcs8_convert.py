@@ -161,8 +161,7 @@ except ImportError:
 
 
 def main():
-    module = AnsibleModule(argument_spec=_arguments.CONVERT, supports_check_mode=True,
-                           **_arguments.CONVERT_RULES)
+    module = AnsibleModule(argument_spec=_arguments.CONVERT, supports_check_mode=True, **_arguments.CONVERT_RULES)
     if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_pkcs8_convert.")
     # No invocation: a connection prints what a module answers at -vvv, and its arguments may hold a key.

@@ -232,8 +232,7 @@ except ImportError:
 
 
 def main():
-    module = AnsibleModule(argument_spec=_arguments.SELFSIGNED, supports_check_mode=True,
-                           **_arguments.SELFSIGNED_RULES)
+    module = AnsibleModule(argument_spec=_arguments.SELFSIGNED, supports_check_mode=True, **_arguments.SELFSIGNED_RULES)
     if module.params["order"] is None:
         module.fail_json(msg="This module works through its action plugin alone: call sep.sesam.sesam_selfsigned.")
     # No invocation: a connection prints what a module answers at -vvv, and its arguments may hold a key.

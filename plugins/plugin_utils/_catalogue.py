@@ -367,7 +367,8 @@ _ENTRIES = (
 
     _fixed("locked", RUN, _AT_PLACE,
            "No other run works on this host.",
-           "Wait for it to end, or raise lock_timeout."),
+           "Wait for it to end and run again, or raise lock_timeout (sesam_https_lock_timeout). The message names its "
+           "process, which ps -fp shows on the host; one that hangs can be ended."),
     _fixed("journal-damaged", RUN, _CURRENT,
            "The journal of an interrupted replacement can be read.",
            "Look at the pair in place and at the backups beside the journal, then remove the journal."),

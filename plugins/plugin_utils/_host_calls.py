@@ -22,7 +22,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
-from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _progress, _report
+from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host_program, _progress, _report, _run
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 # What Ansible takes for "find one".
@@ -30,7 +30,8 @@ _DISCOVERY = ("", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 _TRANSPORT_VARIABLE = "SEP_SESAM_TRANSPORT"
 _PROGRAM_VARIABLE = "SEP_SESAM_HOST_PROGRAM"
 _SSH_ARGUMENTS = "ssh_extra_args"
-# A module would tell the host's syslog what it is invoked with. The host code writes a line of its own for a change.
+# A module would tell the host's syslog what it is invoked with, whatever it says of that itself. The host code writes a
+# line of its own, for a change alone.
 _NO_SYSLOG = {"ansible_no_target_syslog": True}
 # Of what a host has printed, so much is shown.
 _TAIL = 300
@@ -120,6 +121,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         """
         self._host = str(task_vars.get("inventory_hostname", ""))
         call = Call(module or self._task.action.rpartition(".")[2], {**self._installation(), **arguments}, has_secret)
+        if call.changes:
+            call.arguments["order"] = {**call.arguments["order"], "run": _run.new()}
         with self._progress_told(call), self._failure_explained(call):
             return self._by_some_way(call, task_vars)
 

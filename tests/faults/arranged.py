@@ -34,6 +34,16 @@ def nothing(site: Site, mended: contextlib.ExitStack) -> None:
     """The fault is in the way in which the host program is run."""
 
 
+def both(*arranged: Arrange) -> Arrange:
+    """Several at once."""
+
+    def arrange(site: Site, mended: contextlib.ExitStack) -> None:
+        for one in arranged:
+            one(site, mended)
+
+    return arrange
+
+
 # Files and folders
 
 def link(name: str, target: str) -> Arrange:

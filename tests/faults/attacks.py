@@ -28,7 +28,7 @@ from pathlib import Path
 from integration.accounts import NOBODY, open_the_way, start_as_nobody
 from integration.servers import Server
 
-from .site import Site
+from .site import Site, run_id
 
 _EXCHANGE = 2
 _HERE = -100
@@ -215,7 +215,8 @@ def convert(scene: Scene) -> None:
     for src, dest in itertools.product((_NAMES[1], "x-link-key"), (_NAMES[1], "x-own-key")):
         scene.site.ask("convert", {
             "src": str(scene.ini / "ssl" / src), "dest": str(scene.ini / "ssl" / dest), "passphrase": None,
-            "backup": True, "mode": 0o600, "owner": None, "group": None, "check_mode": False})  # fmt: skip
+            "backup": True, "mode": 0o600, "owner": None, "group": None, "check_mode": False,
+            "run": run_id()})  # fmt: skip
 
 
 def request(scene: Scene) -> None:
@@ -224,7 +225,7 @@ def request(scene: Scene) -> None:
         scene.site.ask("key_files", {
             "sesam2000_ini": scene.site.instance.sesam2000_ini, "pending": True, "verb": "make",
             "key": {"generate": {"type": "EC", "curve": "secp256r1"}}, "certificate": None, "csr": None,
-            "backup": False, "owner": None, "group": None, "check_mode": False})  # fmt: skip
+            "backup": False, "owner": None, "group": None, "check_mode": False, "run": run_id()})  # fmt: skip
 
 
 WORKS: tuple[Work, ...] = (replace, replace_and_go_back, set_permissions, convert, request)

@@ -193,7 +193,7 @@ _PENDING_KEY, _PENDING_CSR = (f"{promises.STATE}/pending/sesam.https.{ending}" f
 
 def _make(**wishes: t.Any) -> dict[str, t.Any]:
     return {"verb": "make", "pending": True, "check_mode": False, "key": None, "certificate": None, "csr": None,
-            "backup": False, "owner": None, "group": None, "run": run_id(), "lock_timeout": 20, **wishes}  # fmt: skip
+            "backup": False, "owner": None, "group": None, "run": run_id(), **wishes}  # fmt: skip
 
 
 def _put(site: Site, tree: dict[str, bytes]) -> None:
@@ -334,7 +334,7 @@ class Conversion(_OfKeys):
     def asked(self, site: Site) -> Asked:
         key = site.instance.private_key
         return "convert", {"src": key, "dest": key, "passphrase": PASSPHRASE, "backup": False, "mode": 0o600,
-                           "owner": None, "group": None, "check_mode": False}  # fmt: skip
+                           "owner": None, "group": None, "check_mode": False, "run": run_id()}  # fmt: skip
 
 
 ALL: tuple[type[Flow], ...] = (

@@ -17,12 +17,14 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.sep.sesam.plugins.module_utils._host import switch
 from standin import processes as standin_processes
 
 from . import crashes, promises, told
 from .arranged import (
     Arrange,
     at_named_log,
+    both,
     changed,
     deaf,
     ends_late,
@@ -54,6 +56,10 @@ from .arranged import (
 from .flows import Flow
 from .site import Answer, Site
 from .table import Row
+
+
+# What a run takes besides what it waits for, on a machine that has more to do.
+_WORK = 10
 
 
 class Fault(t.NamedTuple):
@@ -101,8 +107,8 @@ def _row(fault: Fault, site: Site) -> Row:
         is_done = not answer["refused"] and not answer.get("failure")
         if row.after != (fault.after or ("new" if is_done else "old")):
             row.broken.append(f"the port serves {row.after}")
-        if seconds > max(45, 2 * fault.options.get("start_timeout", 0)):
-            row.broken.append(f"it took {seconds:.0f} s")
+        if seconds > (longest := _longest(**_limits(fault))):
+            row.broken.append(f"it took {seconds:.0f} s, and its options say {longest:.0f}")
         row.broken += told.broken(answer) + site.gave_away()
     row.broken += promises.of_any_moment(site.tree(), old, wanted)
     row.recovered_by = _recovered_by(answer)
@@ -112,12 +118,26 @@ def _row(fault: Fault, site: Site) -> Row:
 
 def _asked(fault: Fault, site: Site) -> Answer:
     options = {name: value(site) if callable(value) else value for name, value in fault.options.items()}
-    parameters = site.parameters(**{"start_timeout": 6, "stop_timeout": 4, **options})
+    parameters = site.parameters(**{**options, **_limits(fault)})
     if not fault.plan:
         return site.ask("replace", parameters)
     ran = site.run("replace", parameters, **fault.plan)
     return ran.answer or {"refused": {"id": "no-answer", "subject": "place", "level": "error", "fix": "",
                                       "message": ran.said[-300:]}}  # fmt: skip
+
+
+def _limits(fault: Fault) -> dict[str, int]:
+    """How long it may wait for what; where nobody is in the way, for nobody."""
+    limits = {"start_timeout": 6, "stop_timeout": 4, "lock_timeout": 0}
+    return {name: fault.options.get(name, usual) for name, usual in limits.items()}
+
+
+def _longest(*, start_timeout: int, stop_timeout: int, lock_timeout: int) -> int:
+    """The seconds of a run in which everything comes to its limit: forth with the log, and back."""
+    forth = lock_timeout + stop_timeout + start_timeout + switch.LOG_GRACE
+    # One that does not stop in time is waited for as long as for a start.
+    back = stop_timeout + start_timeout + start_timeout
+    return forth + back + _WORK
 
 
 def _recovered_by(answer: Answer) -> str:
@@ -150,6 +170,7 @@ def _log_folder(site: Site) -> Path:
 
 LINK = "refused: destination-is-link"
 UNUSABLE = "refused: sm-main-unusable"
+HANGS_AT_STATUS = '[ "$1" = status ] && exec sleep 300\nexec {real} "$@"'
 HANGS_AT_STOP = '[ "$1" = stop ] && {{ sleep 300 & sleep 300; }}\nexec {real} "$@"'
 FAULTS = (
     # Files and folders
@@ -196,6 +217,9 @@ FAULTS = (
     Fault("sm_main starts nothing and claims success", switches(start="lies@1"), "failed: served", "nobody listens"),
     Fault("sm_main prints garbage", sm_main('head -c 300000 /dev/urandom; exec {real} "$@"'), "replaced"),
     Fault("sm_main prints garbage and exits 1", sm_main("head -c 300000 /dev/urandom; exit 1"), "failed: stop"),
+    Fault("sm_main hangs at status", sm_main(HANGS_AT_STATUS), "replaced"),
+    Fault("rmi is stopped, and sm_main hangs at status", both(stopped, sm_main(HANGS_AT_STATUS)), "placed",
+          after="nothing"),
     Fault("sm_main hangs at the stop", switches(stop="hangs@1"), "failed: stop", "did not end within"),
     Fault("sm_main hangs at the stop, with a child", sm_main(HANGS_AT_STOP), "failed: stop", "did not end within"),
     Fault("sm_main hangs after the stop", switches(stop="hangs_after@1"), "replaced"),

@@ -65,6 +65,11 @@ def is_alive(pid: int) -> bool:
     return status(pid).get("State", "X")[0] not in "XZ"
 
 
+def awaits_alarm(pid: int) -> bool:
+    """Whether it does something of its own when it gets SIGALRM."""
+    return bool(int(status(pid).get("SigCgt", "0"), 16) & 1 << signal.SIGALRM - 1)
+
+
 def descendants(pid: int) -> list[int]:
     """The children of a process, theirs, and so on."""
     parents = {one: status(one).get("PPid", "0") for one in all_pids()}

@@ -89,8 +89,8 @@ def test_lock_that_is_not_given_up_is_told_with_its_holder(
         pid = server.instance.pid()
         run = controller.run({"one": {**local(), **server.variables(files, lock_timeout=1)}})
     assert run.rc == 2
-    for words in ("locked: Another run works on this host: somebody@elsewhere, process 4711", "raise lock_timeout"):
-        assert words in run.replace().message
+    assert (f"locked: Another run works on this host (lock {lock}): started by somebody@elsewhere, process 4711 of this "
+            "host, since 2026-01-01 00:00:00. It was waited for 1 s. Wait for it to end") in run.replace().message
     assert (server.instance.pid(), server.served()) == (pid, old.fingerprint)
 
 
@@ -129,7 +129,7 @@ def test_second_run_tells_who_the_first_is_when_it_waits_no_longer(
     os.kill(holder, signal.SIGCONT)
     assert second.rc == 2
     by = f"{getpass.getuser()}@{socket.gethostname()}"
-    assert f"locked: Another run works on this host: {by}, process {holder}" in second.replace().message
+    assert f"): started by {by}, process {holder} of this host, since 20" in second.replace().message
     assert first.finish().rc == 0
     assert server.served() == wanted.fingerprint
     assert server.starts() == 2

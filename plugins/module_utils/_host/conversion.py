@@ -20,7 +20,7 @@ def convert(parameters: dict) -> dict:
     """Answer the question C(convert).
 
     The parameters: C(src) and C(dest) (absolute paths, which may be the same), C(passphrase), C(backup),
-    C(mode) (a number), C(owner), C(group), C(check_mode).
+    C(mode) (a number), C(owner), C(group), C(check_mode), C(run) (C(id), C(by)).
 
     The answer has C(changed), C(form_before), C(form), C(spki_sha256) (C(None) where it cannot be known),
     C(backup) (its path), C(before) and C(after) (C(form), C(mode), C(uid) and C(gid) of dest, C(None) where there is
@@ -34,7 +34,7 @@ def convert(parameters: dict) -> dict:
     public = _prove(source.content, key, form, parameters["passphrase"])
     with placing.Places([dest]) as places:
         if not parameters["check_mode"]:
-            places.lock()
+            places.lock(placing.LOCK_SECONDS)
         before = places.copy(dest)
         if before and _holds(before.content, key):
             content, default = before.content, before.owner
@@ -51,7 +51,7 @@ def convert(parameters: dict) -> dict:
         if changed:
             obstacles.check_replaceable(dest)
         if changed and not parameters["check_mode"]:
-            backups = places.exchange([(dest, wanted)], parameters["backup"] or bool(lost))
+            backups = places.exchange([(dest, wanted)], parameters["backup"] or bool(lost), parameters["run"])
     return {"changed": changed, "form_before": form, "form": key_form.PKCS8,
             "spki_sha256": hashlib.sha256(public).hexdigest() if public else None, "backup": backups.get(dest),
             "before": _facts(before), "after": _facts(wanted), "findings": findings, "refused": None}

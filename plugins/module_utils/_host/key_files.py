@@ -33,7 +33,6 @@ from . import (
 
 _KEY, _CERTIFICATE, _CSR = "private_key", "certificate", "csr"
 _LABELS = {_CERTIFICATE: "CERTIFICATE", _CSR: "CERTIFICATE REQUEST"}
-_LOCK_SECONDS = 60.0
 
 Paths = t.Dict[str, t.Optional[str]]
 
@@ -65,14 +64,12 @@ def look_or_make(parameters: dict) -> dict:
 
 def _make_pending(kept: state.State, paths: Paths, parameters: dict) -> dict:
     """Under the lock of the replacement, which may be about to take this key."""
-    run = parameters.get("run") or {"id": "", "by": "a request"}
-    timeout = parameters.get("lock_timeout", _LOCK_SECONDS)
-    kept.lock(run, timeout, timeout_same_run=timeout)
+    waited = kept.lock(parameters["run"], placing.LOCK_SECONDS, timeout_same_run=placing.LOCK_SECONDS)
     try:
         kept.make_pending()
         for path in filter(None, paths.values()):
             place_checks.check_destination(path)
-        return _Work(paths, parameters, kept.held).do()
+        return _Work(paths, parameters, kept.held, waited).do()
     finally:
         kept.unlock()
 
@@ -135,15 +132,18 @@ class _Work:
 
     C(key) is C(None) (the one in place stays), or has C(content) (PEM), or C(generate) (C(type), C(size),
     C(curve)). C(certificate) and C(csr) are C(None), or have C(content) (PEM), or C(tbs) and C(algorithm) (DER in
-    base64): what the key shall sign, and how. Further C(backup), C(owner), C(group), C(check_mode).
+    base64): what the key shall sign, and how. Further C(backup), C(owner), C(group), C(check_mode), C(run) (C(id),
+    C(by)).
 
     The answer has C(changed), C(paths), C(spki), C(certificate) (the leaf) and C(csr) as they are in place then
     (DER in base64), C(backups) (by path), C(findings) and C(refused).
     """
 
-    def __init__(self, paths: Paths, parameters: dict, held: t.Callable[[str], str] = str) -> None:
+    def __init__(self, paths: Paths, parameters: dict, held: t.Callable[[str], str] = str, waited: float = 0) -> None:
+        """C(waited): the seconds for which others were waited for already."""
         self._paths = paths
         self._held = held
+        self._patience = max(placing.LOCK_SECONDS - waited, 0)
         self._parameters = parameters
         self._findings: t.List[dict] = []
         self._before: t.Dict[str, t.Optional[placing.Copy]] = {}
@@ -153,7 +153,7 @@ class _Work:
         self._check_places()
         with placing.Places(filter(None, self._paths.values()), self._held) as places:
             if not self._parameters["check_mode"]:
-                places.lock()
+                places.lock(self._patience)
             self._before = {name: places.copy(path) if path else None for name, path in self._paths.items()}
             key, is_new = self._key()
             spki = _spki(key) if key else None
@@ -168,7 +168,7 @@ class _Work:
             is_made_up = is_new and key is None  # In check mode, a key that would be generated.
             backups: t.Dict[str, str] = {}
             if wanted and not self._parameters["check_mode"]:
-                backups = places.exchange(wanted, self._parameters["backup"])
+                backups = places.exchange(wanted, self._parameters["backup"], self._parameters["run"])
         chain = pairs.chain_in(content[_CERTIFICATE] or b"")
         return {"changed": bool(wanted) or is_made_up, "paths": self._paths, "spki": _base64(spki),
                 "certificate": _base64(chain[0]) if chain else None,

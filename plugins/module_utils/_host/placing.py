@@ -8,18 +8,18 @@ For keys and certificates outside of the pair that the server reads: no server i
 are used relative to their open folders, so that nobody can lead them elsewhere on the way.
 """
 
-import fcntl
 import itertools
 import os
 import stat
 import time
 import typing as t
 
-from . import files, pair_files, pairs, processes, refusal
+from . import files, locks, pair_files, pairs, processes, refusal, system_log
 
 # Other endings than those of a replacement, which may work beside us.
 NEW, OLD = ".sep-sesam-put", ".sep-sesam-back"
-_LOCK_SECONDS = 30.0
+# To wait for others where no option says how long.
+LOCK_SECONDS = 60.0
 
 Copy = pair_files.Copy
 # Paths and what shall be there, nothing for None. The first is what the others belong to.
@@ -49,9 +49,10 @@ class Places:
             os.close(descriptor)
         self._folders = {}
 
-    def lock(self, timeout: float = _LOCK_SECONDS) -> None:
+    def lock(self, timeout: float) -> None:
         """Keep others out of these folders until the end, and take away what one of them left when it died.
 
+        :param timeout: seconds to wait for others.
         :raises refusal.Refused: one of them does not end.
         """
         deadline = time.monotonic() + timeout
@@ -59,9 +60,8 @@ class Places:
             while not _try_lock(descriptor):
                 if time.monotonic() > deadline:
                     # Whoever may read a folder can lock it.
-                    holders = ", ".join(map(str, processes.lock_holders(descriptor))) or "unknown"
-                    raise refusal.Refused("locked", "Another run works in %s: process %s has locked it." % (
-                        folder, holders), "Wait for it to end, or end it if it is none, and run again.")
+                    pid = next(iter(processes.lock_holders(descriptor)), None)
+                    raise locks.held("in %s" % folder, timeout, pid)
                 time.sleep(0.1)
         self._unstage()
 
@@ -82,7 +82,7 @@ class Places:
                                   "Look who made it, and move it away.") from exc
         return Copy(read.content, stat.S_IMODE(read.stat.st_mode), (read.stat.st_uid, read.stat.st_gid))
 
-    def exchange(self, wanted: Wanted, keeps_backups: bool) -> t.Dict[str, str]:
+    def exchange(self, wanted: Wanted, keeps_backups: bool, run: dict) -> t.Dict[str, str]:
         """Put files in place, or leave all of them as they were; the answer has the paths of the backups.
 
         The ones that belong to the first are taken away before it is exchanged, and come after it: what stands
@@ -107,6 +107,7 @@ class Places:
         finally:
             if not self._is_stuck:
                 self._unstage()
+        system_log.tell_change("Key files: %s" % _exchanged_in_words(dict(old), wanted), run)
         return backups
 
     def _stage(self, path: str, ending: str, copy: t.Optional[Copy]) -> None:
@@ -171,15 +172,23 @@ class Places:
         files.sync_folder(folder)
 
 
+def _exchanged_in_words(old: t.Dict[str, t.Optional[Copy]], wanted: Wanted) -> str:
+    """What was done with which file."""
+    done: t.Dict[str, t.List[str]] = {}
+    for path, copy in wanted:
+        before = old[path]
+        what = ("taken away" if copy is None else
+                "owner and mode set" if before is not None and before.content == copy.content else "put in place")
+        done.setdefault(what, []).append(path)
+    return ", ".join("%s %s" % (what, " and ".join(paths)) for what, paths in done.items())
+
+
 def _names(wanted: Wanted) -> str:
     return " and ".join(path for path, _copy in wanted)
 
 
 def _try_lock(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return locks.take(descriptor)
     except OSError:
-        pass  # A file system without locks: two runs at once are rare enough.
-    return True
+        return True  # A file system without locks: two runs at once are rare enough.

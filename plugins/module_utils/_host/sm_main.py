@@ -28,6 +28,9 @@ from . import core_dumps, files, layout, processes, refusal, server_log, sm_ini
 GLOBAL_VARIABLES = "/etc/environment"
 _PROFILE_SECONDS = 10
 _PROFILE_BYTES = 1 << 20
+_STATUS_SECONDS = 30
+# Where sm_main status came to this limit and had told nothing: it is not waited for again in this run.
+_SILENT: t.Set[str] = set()
 _OUTPUT_BYTES = 4 << 20
 _SAID_LENGTH = 300
 _GRACE = 2.0
@@ -103,13 +106,20 @@ class SmMain:
         """Run it with a time limit, at which the process group that it started is ended."""
         return _run([self._path] + arguments, timeout, self._environment, self._context, spare, note=self._note)
 
-    def report(self, timeout: float = 30) -> "Report":
+    def report(self) -> "Report":
         """What C(sm_main status) says of rmi."""
-        text = server_log.clean(self.run(["status"], timeout).output)
+        if self._path in _SILENT:
+            return Report(None, None)
+        outcome = self.run(["status"], _STATUS_SECONDS)
+        text = server_log.clean(outcome.output)
         match = _ONLINE.search(text)
         if match:
             return Report(True, int(match.group(1)))
-        return Report(False if _ANY_DAEMON.search(text) else None, None)
+        if _ANY_DAEMON.search(text):
+            return Report(False, None)
+        if outcome.code is None:
+            _SILENT.add(self._path)
+        return Report(None, None)
 
     def rmi_pid(self) -> t.Optional[int]:
         """The PID of rmi as C(sm_main status) shows it, C(None) when it is not C(online)."""

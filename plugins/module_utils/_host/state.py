@@ -6,7 +6,7 @@
 
 C(lock): held by the kernel for the process that works here, so a dead process leaves none; its text says who.
 C(journal): an unfinished replacement and what it takes to undo it.
-C(result): the answer of the last run, for a second call with the same run id.
+C(result): the answers of the last runs, for a second call with the same run id.
 C(backups): the pairs that were replaced; see there.
 C(pending): the key of a certificate that was requested and has not come yet, and the request (CSR).
 
@@ -14,19 +14,19 @@ Beside them, for moments and after a run that died: what is not whole yet (C(.ne
 (C(.done)). Whoever takes the lock takes it away.
 """
 
-import errno
-import fcntl
 import json
 import os
 import shutil
 import time
 import typing as t
 
-from . import backups, files, layout, pairs, pkcs8, processes, refusal
+from . import backups, files, layout, locks, pairs, pkcs8, processes, refusal
 
 _LOCK, _JOURNAL, _RESULT, _BACKUPS, _PENDING = "lock", "journal", "result", "backups", "pending"
 _UNFINISHED, _DONE = ".new", ".done"
 _SIZE_LIMIT = 4 << 20
+# A call that a connection sends again comes soon: so many answers are kept, the last ones.
+_ANSWERS = 4
 
 
 class State:
@@ -47,8 +47,8 @@ class State:
 
     # The lock
 
-    def lock(self, run: dict, timeout: float, timeout_same_run: float) -> None:
-        """Take the lock for a run (C(id), C(by)), or wait for it.
+    def lock(self, run: dict, timeout: float, timeout_same_run: float) -> float:
+        """Take the lock for a run (C(id), C(by)), or wait for it; the answer is the seconds that this took.
 
         :param timeout_same_run: seconds to wait for a run with the same id: its answer is ours.
         :raises refusal.Refused: another run holds it and does not end in time.
@@ -56,21 +56,27 @@ class State:
         self._held = files.hold_private_folder(self.path)
         self._lock = os.open(self._at(_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         begin = time.monotonic()
-        while not _try_lock(self._lock):
+        while not locks.take(self._lock):
             holder = self._read(_LOCK) or {}
             limit = timeout_same_run if holder.get("id") == run["id"] else timeout
             if time.monotonic() - begin >= limit:
-                self.unlock()
-                raise refusal.Refused(
-                    "locked", "Another run works on this host: %s, process %s, since %s (lock %s)." % (
-                        holder.get("by", "unknown"), holder.get("pid", "unknown"), holder.get("since", "unknown"),
-                        os.path.join(self.path, _LOCK)),
-                    "Wait for it to end, or raise lock_timeout (now %.0f s)." % timeout)
+                raise self._held_by(holder, limit)
             time.sleep(0.1)
+        waited = time.monotonic() - begin
         self.left_alone = _program_in(self._read(_LOCK) or {})
-        self._holder = dict(run, pid=os.getpid(), since=time.strftime("%Y-%m-%d %H:%M:%S"), program=self.left_alone)
+        self._holder = dict(run, pid=os.getpid(), since=locks.moment(), program=self.left_alone)
         self._write_holder()
         self._tidy()
+        return waited
+
+    def _held_by(self, holder: dict, waited: float) -> refusal.Refused:
+        """Give up; the refusal says who has the lock, by what is written in it, else by what the kernel knows."""
+        pid = holder.get("pid")
+        if not isinstance(pid, int):
+            pid = next(iter(processes.lock_holders(t.cast(int, self._lock))), None)
+        self.unlock()
+        return locks.held("on this host (lock %s)" % os.path.join(self.path, _LOCK), waited, pid,
+                          *(str(holder.get(name) or "") for name in ("by", "since")))
 
     def note_program(self) -> None:
         """In a new process, before its program: write down who it is, so that it is not lost when we die."""
@@ -127,12 +133,20 @@ class State:
         files.sync_folder(self._at())
 
     def result_of(self, run_id: str) -> t.Optional[dict]:
-        """The answer of the last run, if it had this id."""
-        last = self._read(_RESULT) or {}
-        return last.get("result") if last.get("id") == run_id else None
+        """The answer of a run with this id, if it is one of the last."""
+        return next((one["result"] for one in self._results() if one["id"] == run_id), None)
 
     def keep_result(self, run_id: str, result: dict) -> None:
-        self._write(_RESULT, {"id": run_id, "result": result})
+        kept = [{"id": run_id, "result": result}, *self._results()][:_ANSWERS]
+        while len(kept) > 1 and len(json.dumps(kept)) >= _SIZE_LIMIT:
+            kept.pop()  # The oldest: a file that is too large would not be read.
+        self._write(_RESULT, {"runs": kept})
+
+    def _results(self) -> t.List[dict]:
+        """C(id) and C(result) of the last runs, the last one first; none where they cannot be read."""
+        runs = (self._read(_RESULT) or {}).get("runs")
+        return [one for one in runs if isinstance(one, dict) and {"id", "result"} <= set(one)] if isinstance(
+            runs, list) else []
 
     # The pending request
 
@@ -209,13 +223,3 @@ def _program_in(holder: dict) -> t.Optional[dict]:
     if not isinstance(program, dict) or not isinstance(program.get("pid"), int) or program["pid"] <= 1:
         return None
     return program if processes.birth(program["pid"]) == program.get("birth") else None
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        if exc.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
-        return False
-    return True

@@ -18,9 +18,16 @@ _SECONDS = 2.0
 _PRIORITY = 1 << 3 | 5
 
 
+def tell_change(what: str, run: dict) -> None:
+    """Tell of a change: what was done, in which run, by whom."""
+    tell("%s; run=%s by=%s" % (what, run["id"], run["by"]))
+
+
 def tell(text: str, path: str = _SOCKET) -> None:
     """Send it; a host without a syslog, or with one that takes nothing, goes without the line."""
-    line = "<%d>%s sep.sesam[%d]: %s" % (_PRIORITY, time.strftime("%b %e %H:%M:%S"), os.getpid(), text)
+    # A path may hold anything: a line break would begin a line of somebody else's.
+    printable = "".join(char if char.isprintable() else "?" for char in text)
+    line = "<%d>%s sep.sesam[%d]: %s" % (_PRIORITY, time.strftime("%b %e %H:%M:%S"), os.getpid(), printable)
     for kind, end in ((socket.SOCK_DGRAM, b""), (socket.SOCK_STREAM, b"\0")):
         try:
             with socket.socket(socket.AF_UNIX, kind) as connection:

@@ -111,11 +111,11 @@ class _Run:
         """Do it under the lock; a second call with the same run id gets the answer of the first."""
         run, stop, start = (self._parameters[name] for name in ("run", "stop_timeout", "start_timeout"))
         there_and_back = 3 * (stop + start + switch.LOG_GRACE)
-        self._kept.lock(run, self._parameters["lock_timeout"], timeout_same_run=there_and_back)
+        waited = self._kept.lock(run, self._parameters["lock_timeout"], timeout_same_run=there_and_back)
         try:
             answer = self._kept.result_of(run["id"])
             if answer is None:
-                with sm_main.signals_handled(), self._alone():
+                with sm_main.signals_handled(), self._alone(waited):
                     answer = self._carry_out()
                     self._tidy(lambda: self._kept.keep_result(run["id"], answer))
             return answer
@@ -123,13 +123,16 @@ class _Run:
             self._kept.unlock()
 
     @contextlib.contextmanager
-    def _alone(self) -> t.Iterator[None]:
-        """Wait for whoever else may be at work here: a program that was left alone, a conversion of the key."""
+    def _alone(self, waited: float) -> t.Iterator[None]:
+        """Wait for whoever else may be at work here: a program that was left alone, a conversion of the key.
+
+        C(waited): the seconds of C(lock_timeout) that are gone.
+        """
         if self._kept.left_alone:
             seconds = max(self._parameters["stop_timeout"], self._parameters["start_timeout"])
             sm_main.end_in_time(self._kept.left_alone, seconds, self._rmi_pids)
         with placing.Places([self._places.certificate, self._places.private_key]) as ssl_folder:
-            ssl_folder.lock(self._parameters["lock_timeout"])
+            ssl_folder.lock(max(self._parameters["lock_timeout"] - waited, 0))
             yield
 
     def _rmi_pids(self) -> t.List[int]:
@@ -441,16 +444,27 @@ class _Run:
         return "; ".join(way.problems)
 
     def _tell_syslog(self) -> None:
-        """One line for a change: what, in which run, by whom."""
-        answer, run = self._answer, self._parameters["run"]
-        if not answer["changed"]:
-            return
-        what = answer["action"]
-        if answer["failure"]:
-            what = "%s the step %s" % ("the way back failed too, after" if answer["failure"].get("way_back") else
-                                       "rolled back after", answer["failure"]["step"])
-        system_log.tell("HTTPS certificate of rmi: %s; sha256=%s run=%s by=%s" % (
-            what, self._new, run["id"], run["by"]))
+        """One line for a change, none for a run that has changed nothing."""
+        if self._answer["changed"]:
+            system_log.tell_change("HTTPS certificate of rmi: %s; wanted sha256=%s" % (
+                _done_in_words(self._answer), self._new), self._parameters["run"])
+
+
+def _done_in_words(answer: dict) -> str:
+    """What a run has done, and not what it was about to do, for whoever reads it without the answer."""
+    done, failure = [], answer["failure"]
+    if answer["recovered"]:
+        is_whole = not any(found["id"] == "recovery-incomplete" for found in answer["findings"])
+        done.append("interrupted run %s %s" % (answer["before"]["journal"]["run"]["id"],
+                                               answer["recovered"] if is_whole else "could not be undone"))
+    if answer["refused"]:
+        done.append("refused (%s)" % answer["refused"]["id"])
+    elif failure:
+        done.append("%s the step %s" % ("the way back failed too, after" if failure["way_back"] else
+                                        "rolled back after", failure["step"]))
+    elif answer["action"] != "none":
+        done.append(answer["action"])
+    return ", then ".join(done)
 
 
 def _refuse_damaged_journal(seen: dict) -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import base64
+import getpass
+import socket
 import typing as t
 from pathlib import Path
 
@@ -323,6 +325,19 @@ def answering(action: t.Any, seen: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     action._execute_module = execute
     action._connection.options["pipelining"] = True
     return calls
+
+
+def test_whatever_changes_a_host_is_a_run_with_a_name(act: t.Any) -> None:
+    """For the syslog of the host, and for whoever waits for it; a look is none."""
+    made, converted = act(sesam_selfsigned, **PATHS, key_type="EC"), act(sesam_pkcs8_convert, src="/k", dest="/k")
+    told = {"id": "x", "subject": "place", "level": "error", "message": "No.", "fix": "Mend."}
+    look, make = answering(made, there()), asked(converted, {"refused": told})
+    made.run(task_vars=VARIABLES)
+    assert converted.run(task_vars=VARIABLES)["failed"]
+    runs = [look[1]["run"], make[0]["module_args"]["order"]["run"]]
+    assert "run" not in look[0]
+    assert len({run["id"] for run in runs}) == 2
+    assert [run["by"] for run in runs] == [f"{getpass.getuser()}@{socket.gethostname()}"] * 2
 
 
 def test_selfsigned_files_are_made_together(act: t.Any) -> None:

@@ -113,6 +113,15 @@ def _slow(work: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     return later
 
 
+def test_a_module_tells_syslog_nothing_of_what_it_is_asked(act: t.Any) -> None:
+    """By what Ansible looks up in the variables: that, and not what a module says of itself, is what counts."""
+    action, run = look(act, "module", ansible_no_target_syslog=False)
+    calls = asked(action, answers.in_sync(PAIR))
+    assert run()["state"] == "in_sync"
+    assert constants.config.get_config_value("DEFAULT_NO_TARGET_SYSLOG", variables=calls[0]["task_vars"]) is True
+    assert calls[0]["task_vars"]["inventory_hostname"] == "one"
+
+
 def test_the_host_expands_its_own_paths(act: t.Any) -> None:
     action = act(sesam_cert_resolve, sesam2000_ini="~/$LANGUAGE.ini")
     Host(action)

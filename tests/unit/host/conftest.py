@@ -25,6 +25,8 @@ from unit import pki
 from workbench import tree
 
 MODULE_UTILS = tree.ROOT / "plugins" / "module_utils"
+# As the controller names a run.
+RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
 
 
 class HostProgram:

@@ -25,6 +25,7 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
     conversion,
     core_dumps,
     files,
+    locks,
     gather,
     key_files,
     layout,
@@ -38,11 +39,10 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
 from integration.accounts import NOBODY, start_as_nobody
 from unit import pki
 from unit.host import keys
-from unit.host.conftest import MODULE_UTILS
+from unit.host.conftest import MODULE_UTILS, RUN
 from unit.host.test_host_transaction import tree
 
 CRT, KEY = pair_files.CERTIFICATE, pair_files.PRIVATE_KEY
-RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
 # POSIX ACLs as the kernel has them: version 2, then tag, rights, number; here one further user has all rights.
 NO_ONE = 0xFFFFFFFF
 ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in (
@@ -184,7 +184,7 @@ def test_new_key_goes_into_the_folder_that_is_held(
     answer = key_files.look_or_make({
         "sesam2000_ini": str(Path(places.sesam_var).parent / "sesam2000.ini"), "pending": True, "verb": "make",
         "key": {"generate": {"type": "EC", "curve": "secp256r1"}}, "certificate": None, "csr": None, "backup": False,
-        "owner": None, "group": None, "check_mode": False})
+        "owner": None, "group": None, "check_mode": False, "run": RUN})
     assert answer["changed"]
     assert (aside[0] / "pending" / KEY).stat().st_uid == 0
     assert (Path(places.state_folder) / "pending" / KEY).stat().st_uid == NOBODY
@@ -204,9 +204,10 @@ def test_key_of_a_backup_comes_from_the_folder_that_is_held(
         (backup / KEY).write_bytes(pair.key_pem)
     lock = state.State.lock
 
-    def then_exchanged(self: state.State, *arguments: t.Any, **keywords: t.Any) -> None:
-        lock(self, *arguments, **keywords)
+    def then_exchanged(self: state.State, *arguments: t.Any, **keywords: t.Any) -> float:
+        waited = lock(self, *arguments, **keywords)
         exchange(self, site.state.parent / "evil")
+        return waited
 
     monkeypatch.setattr(state.State, "lock", then_exchanged)
     order = site.order(new, private_key=None, private_key_on_host=str(site.state / "backups" / "x" / KEY))
@@ -247,7 +248,7 @@ def test_link_of_root_in_the_place_of_a_folder_is_followed(tmp_path: Path) -> No
     (tmp_path / "link").symlink_to("folder")
     tmp_path.chmod(0o755)
     with placing.Places([str(tmp_path / "link" / KEY)]) as places:
-        places.exchange([(str(tmp_path / "link" / KEY), pair_files.Copy(b"x", 0o600, (0, 0)))], False)
+        places.exchange([(str(tmp_path / "link" / KEY), pair_files.Copy(b"x", 0o600, (0, 0)))], False, RUN)
     assert (tmp_path / "folder" / KEY).read_bytes() == b"x"
 
 
@@ -373,7 +374,7 @@ def test_log_is_read_where_it_is_or_where_the_user_says(site: t.Any, old: pki.Pa
 
 def convert(src: Path, dest: Path, **options: t.Any) -> dict[str, t.Any]:
     return conversion.convert({"src": str(src), "dest": str(dest), "passphrase": None, "backup": False, "mode": 0o600,
-                               "owner": None, "group": None, "check_mode": False, **options})
+                               "owner": None, "group": None, "check_mode": False, "run": RUN, **options})
 
 
 def test_link_leads_to_no_key_of_another(tmp_path: Path, as_nobody: t.Callable[[t.Callable[[], object]], str]) -> None:
@@ -449,7 +450,9 @@ def test_who_locks_a_folder_is_named(tmp_path: Path) -> None:
         os.waitpid(pid, 0)
         os.close(descriptor)
     assert (told.id, told.message) == (
-        "locked", f"Another run works in {tmp_path}/ssl: process {pid} has locked it.")
+        "locked", f"Another run works in {tmp_path}/ssl: process {pid} of this host, since "
+        f"{locks.moment(processes.started(pid))}. It was waited for 0 s.")
+    assert f"ps -fp {pid}" in told.fix
 
 
 # Core dumps

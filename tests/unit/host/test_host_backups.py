@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import files, gather, pair_files, state
 from unit import pki
+from unit.host.conftest import RUN
 
-RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
 NAME = "20261123T180000Z-01234567"
 
 

@@ -25,9 +25,11 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
     placing,
     processes,
     refusal,
+    system_log,
 )
 from unit import pki
 from unit.host import keys
+from unit.host.conftest import RUN
 from unit.host.test_host_transaction import tree
 from workbench import tree as checkout
 
@@ -38,7 +40,7 @@ def ask(src: Path, dest: Path, **options: t.Any) -> dict[str, t.Any]:
     """The answer, which is plain data and holds no secret."""
     answer = conversion.convert({
         "src": str(src), "dest": str(dest), "passphrase": None, "backup": False, "mode": 0o600, "owner": None,
-        "group": None, "check_mode": False, **options})
+        "group": None, "check_mode": False, "run": RUN, **options})
     text = json.dumps(answer)
     assert [secret for name in keys.TYPES for secret in keys.secrets(name) if secret in text] == []
     return answer
@@ -274,7 +276,7 @@ def test_no_moment_shows_a_wider_mode(src: Path, dest: Path, program: t.Any, tmp
         pytest.skip("strace is not installed")
     dest.write_text("something")
     parameters = {"src": str(src), "dest": str(dest), "passphrase": None, "backup": True, "mode": 0o600,
-                  "owner": None, "group": None, "check_mode": False}
+                  "owner": None, "group": None, "check_mode": False, "run": RUN}
     log = tmp_path / "strace"
     done = subprocess.run(
         ["strace", "-f", "-e", "trace=openat,chmod,fchmod,rename,renameat,renameat2", "-o", log,
@@ -342,10 +344,22 @@ def test_a_full_disk(src: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (os.listdir(dest.parent), dest.read_text()) == ([dest.name], "what was there")
 
 
+def test_syslog_gets_one_line_for_a_change(src: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(system_log, "tell", told.append)
+    by = f"; run={RUN['id']} by={RUN['by']}"
+    assert ask(src, dest, check_mode=True)["changed"]
+    assert ask(src, dest)["changed"]
+    assert not ask(src, dest)["changed"]
+    assert ask(src, dest, mode=0o640)["changed"]
+    assert refused(lambda: ask(src.parent / "nowhere", dest)).id == "input-missing"
+    assert told == [f"Key files: put in place {dest}{by}", f"Key files: owner and mode set {dest}{by}"]
+
+
 def test_two_at_once(src: Path, dest: Path, program: t.Any) -> None:
     others = []
     parameters = {"src": str(src), "dest": str(dest), "passphrase": None, "backup": True, "mode": 0o600,
-                  "owner": None, "group": None, "check_mode": False}
+                  "owner": None, "group": None, "check_mode": False, "run": RUN}
     for _number in range(4):
         others.append(program.begin("convert", parameters))
     answers = [json.loads(process.communicate()[0]) for process in others]
@@ -355,7 +369,7 @@ def test_two_at_once(src: Path, dest: Path, program: t.Any) -> None:
 
 
 def test_who_works_there_is_waited_for(src: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(placing, "LOCK_SECONDS", 0.2)
     descriptor = os.open(dest.parent, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     assert refused(lambda: ask(src, dest)).id == "locked"

@@ -14,12 +14,22 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import answer, der, obstacles, openssl, refusal, state
+from ansible_collections.sep.sesam.plugins.module_utils._host import (
+    answer,
+    der,
+    obstacles,
+    openssl,
+    placing,
+    refusal,
+    state,
+    system_log,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from unit import pki
 from unit.host import keys
+from unit.host.conftest import RUN
 from unit.host.test_host_transaction import tree
 
 NAMES = ("private_key", "certificate", "csr")
@@ -74,7 +84,7 @@ def make(where: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
     """The answer, which is plain data; a refusal is shown by its finding alone."""
     done = answer.answer("key_files", {
         **where, "verb": "make", "key": None, "certificate": None, "csr": None, "backup": False, "owner": None,
-        "group": None, "check_mode": False, **options})
+        "group": None, "check_mode": False, "run": RUN, **options})
     json.dumps(done)
     assert (done["refused"] or {}).get("id") != "host-bug", done["refused"]
     return done
@@ -530,14 +540,46 @@ def test_a_certificate_without_a_place_is_signed_alone(place: Place) -> None:
     assert place.contents() == before
 
 
-def test_a_replacement_is_waited_for(pending: dict[str, t.Any], installation: Path, new: pki.Pair) -> None:
+def test_syslog_gets_one_line_for_a_change(place: Place, old: pki.Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says of each file what was done with it."""
+    told: list[str] = []
+    monkeypatch.setattr(system_log, "tell", told.append)
+    place.put(old)
+    wish = content(pki.key_bytes(pki.ec_key()))
+    assert place.make(key=wish, check_mode=True)["changed"]
+    assert place.make(key=wish)["changed"]
+    assert not place.make(key=wish)["changed"]
+    place.look()
+    assert told == [f"Key files: put in place {place.private_key}, taken away {place.certificate} and {place.csr}; "
+                    f"run={RUN['id']} by={RUN['by']}"]
+
+
+def test_both_locks_together_are_waited_for_no_longer_than_told(
+    pending: dict[str, t.Any], new: pki.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, waited = state.State.lock, []
+
+    def slow(kept: state.State, *given: t.Any, **named: t.Any) -> float:
+        lock(kept, *given, **named)
+        return 59.5
+
+    monkeypatch.setattr(state.State, "lock", slow)
+    monkeypatch.setattr(placing.Places, "lock", lambda places, timeout: waited.append(timeout))
+    assert make(pending, key=content(new.key_pem))["changed"]
+    assert waited == [0.5]
+
+
+def test_a_replacement_is_waited_for(
+    pending: dict[str, t.Any], installation: Path, new: pki.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = state.State(str(installation / "var/ini/.sep-sesam"))
     kept.lock({"id": "1", "by": "somebody"}, 1, 1)
-    told = make(pending, key=content(new.key_pem), lock_timeout=0.2)
+    monkeypatch.setattr(placing, "LOCK_SECONDS", 0.2)
+    told = make(pending, key=content(new.key_pem))
     assert told["refused"]["id"] == "locked"
     assert "somebody" in told["refused"]["message"]
     kept.unlock()
-    assert make(pending, key=content(new.key_pem), lock_timeout=0.2)["changed"]
+    assert make(pending, key=content(new.key_pem))["changed"]
 
 
 def test_a_pending_folder_that_is_not_ours(pending: dict[str, t.Any], installation: Path, new: pki.Pair) -> None:

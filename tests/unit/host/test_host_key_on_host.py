@@ -23,6 +23,7 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
 )
 from unit import pki
 from unit.host import keys
+from unit.host.conftest import RUN
 from unit.host.test_host_key_files import content, request
 from unit.host.test_host_transaction import FORWARD, killed, steps, tree
 
@@ -38,7 +39,8 @@ def ask_for(site: t.Any, pair: pki.Pair) -> None:
     """Have the key of a pair pending, with its request."""
     answer = site.program.ask("key_files", {
         **site.parameters, "pending": True, "verb": "make", "key": content(pair.key_pem), "certificate": None,
-        "csr": content(request(pair.key)), "backup": False, "owner": None, "group": None, "check_mode": False})
+        "csr": content(request(pair.key)), "backup": False, "owner": None, "group": None, "check_mode": False,
+        "run": RUN})
     assert answer["changed"]
 
 

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from unit import pki
 from unit.host import keys
+from unit.host.conftest import RUN
 from unit.host.test_host_key_files import unsigned_request
 from workbench import matrix, pythons, tree
 
@@ -55,7 +56,7 @@ def test_convert(oldest: Path, program: t.Any, tmp_path: Path) -> None:
     old = type(program)(oldest)
     src, dest = tmp_path / "src", tmp_path / "dest"
     parameters = {"src": str(src), "dest": str(dest), "passphrase": keys.PASSPHRASE, "backup": True, "mode": 0o600,
-                  "owner": None, "group": None, "check_mode": False}
+                  "owner": None, "group": None, "check_mode": False, "run": RUN}
     for make in (keys.PLAIN_TRADITIONAL["traditional"], keys.PLAIN_TRADITIONAL["traditional in DER"],
                  keys.ENCRYPTED["PBES2 AES-256"], keys.ENCRYPTED["PKCS#12 legacy"]):
         for name in ("RSA-2048", "P-384"):
@@ -75,7 +76,7 @@ def test_request_and_answer(oldest: Path, make_site: t.Any, program: t.Any, old:
     site.put(old)
     site.instance.start()
     where = dict(site.parameters, pending=True, certificate=None, backup=False, owner=None, group=None,
-                 check_mode=False)
+                 check_mode=False, run=RUN)
     made = site.program.ask("key_files", dict(
         where, verb="make", key={"generate": {"type": "EC", "curve": "secp256r1"}}, csr=None))
     wish = unsigned_request(base64.b64decode(made["spki"]))

@@ -345,7 +345,7 @@ def test_what_cannot_be_taken_away_is_named_with_its_folder(tmp_path: Path, monk
         folder.unstage()
     assert raised.value.filename == f"{tmp_path}/{CRT}.sep-sesam-new"
     with placing.Places([str(tmp_path / KEY)]) as places, pytest.raises(OSError) as raised:
-        places.lock()
+        places.lock(0)
     assert raised.value.filename == f"{tmp_path}/{KEY}.sep-sesam-put"
 
 

@@ -281,6 +281,20 @@ def test_the_report(places: layout.Layout, script: Script, lines: list[str],
     assert sm_main.report(places) == told
 
 
+def test_status_that_hangs_is_waited_for_once(
+    places: layout.Layout, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it has told what was asked."""
+    monkeypatch.setattr(sm_main, "_STATUS_SECONDS", 0.5)
+    asked = Path(places.sm_main).with_name("asked")
+    hangs = f"echo asked >> '{asked}'\n%s\nexec sleep 60"
+    script(Path(places.sm_main), hangs % "echo '2026-01-01 00:00:00: rmi        [    7]: online'")
+    assert [sm_main.report(places).pid for _turn in range(2)] == [7, 7]
+    script(Path(places.sm_main), hangs % "")
+    assert [sm_main.report(places) for _turn in range(3)] == [(None, None)] * 3
+    assert asked.read_text().count("asked") == 3
+
+
 @pytest.mark.parametrize("spoil", [
     lambda places: os.unlink(places.sm_main), lambda places: os.chmod(places.sm_main, 0o644),
     lambda places: Path(places.profile).write_text("exit 3\n"), lambda places: os.chmod(places.sm_main, 0o757),

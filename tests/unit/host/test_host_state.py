@@ -14,10 +14,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import pair_files, processes, refusal, state
+from ansible_collections.sep.sesam.plugins.module_utils._host import locks, pair_files, processes, refusal, state
 from unit import pki
+from unit.host.conftest import RUN
 
-RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
 OTHER = {"id": "fedcba9876543210", "by": "somebody@elsewhere"}
 HOLDS = """
 import sys, time
@@ -66,15 +66,17 @@ def test_one_run_at_a_time(kept: state.State, hold: t.Callable[..., subprocess.P
     begin = time.monotonic()
     told = refused(lambda: kept.lock(RUN, 0.3, 60))
     assert 0.25 < time.monotonic() - begin < 5
-    assert told.id == "locked"
-    assert OTHER["by"] in told.message
-    assert str(holder.pid) in told.message
+    since = json.loads((Path(kept.path) / "lock").read_text())["since"]
+    assert (told.id, told.message) == ("locked", (
+        f"Another run works on this host (lock {kept.path}/lock): started by {OTHER['by']}, process {holder.pid} of "
+        f"this host, since {since}. It was waited for 0 s."))
+    assert f"ps -fp {holder.pid}" in told.fix
     assert "lock_timeout" in told.fix
 
 
 def test_waiting_for_the_lock(kept: state.State, hold: t.Callable[..., subprocess.Popen[str]]) -> None:
     hold(seconds=0.5)
-    kept.lock(RUN, 30, 0)
+    assert 0.1 < kept.lock(RUN, 30, 0) < 20
     assert json.loads((Path(kept.path) / "lock").read_text())["by"] == RUN["by"]
     kept.unlock()
 
@@ -196,7 +198,7 @@ def test_a_damaged_journal_is_refused(kept: state.State, content: bytes) -> None
     assert f"{kept.path}/journal" in told.message
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"7"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"7", b'{"runs": 7}', b'{"runs": [7, {"id": "x"}]}'])
 def test_damaged_notes_do_no_harm(kept: state.State, content: bytes) -> None:
     Path(kept.path).mkdir(mode=0o700)
     for name in ("result", "lock"):
@@ -204,8 +206,10 @@ def test_damaged_notes_do_no_harm(kept: state.State, content: bytes) -> None:
     assert kept.result_of("x") is None
     other = state.State(kept.path)
     other._lock = os.open(f"{kept.path}/lock", os.O_RDWR)
-    assert state._try_lock(other._lock)
-    assert "unknown" in refused(lambda: kept.lock(RUN, 0, 0)).message
+    assert locks.take(other._lock)
+    # What the kernel knows, where nobody has written down who he is.
+    assert (f": process {os.getpid()} of this host, since {locks.moment(processes.started(os.getpid()))}. "
+            in refused(lambda: kept.lock(RUN, 0, 0)).message)
     other.unlock()
 
 
@@ -215,8 +219,23 @@ def test_result(kept: state.State) -> None:
     kept.keep_result(RUN["id"], {"changed": True})
     assert kept.result_of(RUN["id"]) == {"changed": True}
     assert kept.result_of(OTHER["id"]) is None
-    kept.keep_result(OTHER["id"], {"changed": False})
+    for number in range(3):
+        kept.keep_result(f"other {number}", {"number": number})
+    # A call that is sent again finds its answer, although others have worked meanwhile.
+    assert kept.result_of(RUN["id"]) == {"changed": True}
+    kept.keep_result("other 3", {"number": 3})
     assert kept.result_of(RUN["id"]) is None
+    assert [kept.result_of(f"other {number}") for number in range(4)] == [{"number": number} for number in range(4)]
+    kept.unlock()
+
+
+def test_answers_that_are_too_large_push_older_ones_out(kept: state.State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one can be read in any case."""
+    monkeypatch.setattr(state, "_SIZE_LIMIT", 1000)
+    kept.lock(RUN, 0, 0)
+    for number in range(3):
+        kept.keep_result(f"run {number}", {"text": "x" * 400})
+    assert [bool(kept.result_of(f"run {number}")) for number in range(3)] == [False, True, True]
     kept.unlock()
 
 

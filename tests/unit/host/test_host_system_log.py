@@ -27,6 +27,12 @@ def test_a_line_as_syslog_writes_it(tmp_path: Path) -> None:
         assert re.fullmatch(rb"<13>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} sep\.sesam\[\d+\]: replaced", log.recv(1 << 10))
 
 
+def test_a_change_is_one_line_whatever_its_paths_hold(tmp_path: Path) -> None:
+    with listener(tmp_path / "log", socket.SOCK_DGRAM) as log:
+        system_log.tell("placed /a\nroot: all is well\x1b[2J\udcff\x00; by=\u00e4", str(tmp_path / "log"))
+        assert log.recv(1 << 10).decode().endswith(": placed /a?root: all is well?[2J??; by=\u00e4")
+
+
 def test_a_syslog_of_the_other_kind(tmp_path: Path) -> None:
     with listener(tmp_path / "log", socket.SOCK_STREAM) as log:
         log.listen()

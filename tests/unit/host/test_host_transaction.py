@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import gather, switch, transaction
+from ansible_collections.sep.sesam.plugins.module_utils._host import gather, refusal, switch, transaction
 from standin import state
 from unit import pki
 
@@ -54,6 +55,7 @@ def test_a_running_server_gets_another_pair(site: t.Any, old: pki.Pair, new: pki
     answer = site.replace(new)
     assert (answer["changed"], answer["action"], answer["refused"], answer["failure"]) == (True, "replaced", None, None)
     assert steps(answer) == FORWARD
+    assert transaction._done_in_words(answer) == "replaced"
     assert site.is_on_disk(new)
     assert site.serves(new)
     assert site.instance.pid() not in (None, pid)
@@ -230,6 +232,7 @@ def test_a_server_that_serves_something_else_gets_the_old_pair_back(
     answer = site.replace(new)
     assert (answer["failure"]["step"], answer["failure"]["way_back"]) == ("served", "")
     assert "Setting up HTTPS certificate" in answer["failure"]["log_since"]
+    assert transaction._done_in_words(answer) == "rolled back after the step served"
     assert site.is_on_disk(old)
     assert site.serves(old)
     assert os.stat(site.instance.private_key).st_mode & 0o777 == 0o640
@@ -403,13 +406,15 @@ def test_what_a_dead_run_left_is_undone(site: t.Any, old: pki.Pair, new: pki.Pai
     site.put(old)
     site.instance.start()
     site.instance.set(start="hangs@1")
-    killed(site, site.order(new), lambda: is_used_up(site, "start"))
+    dead = site.order(new)
+    killed(site, dead, lambda: is_used_up(site, "start"))
     assert site.is_on_disk(new)
     assert site.resolve()["journal"]["was_running"]
     third = pki.make("third.example")
     answer = site.replace(third, not_after=1.0)
     # The new run is refused for its own certificate, and has brought the server up again all the same.
     assert (answer["recovered"], answer["refused"]["id"]) == ("undone", "expired")
+    assert transaction._done_in_words(answer) == f"interrupted run {dead['run']['id']} undone, then refused (expired)"
     assert answer["changed"]
     assert site.is_on_disk(old)
     assert site.serves(old)
@@ -437,6 +442,7 @@ def test_what_a_dead_run_left_is_finished(site: t.Any, old: pki.Pair, new: pki.P
     pid = site.instance.pid()
     answer = site.replace(new)
     assert (answer["recovered"], answer["action"], answer["refused"]) == ("finished", "none", None)
+    assert re.fullmatch("interrupted run [0-9a-f]{32} finished", transaction._done_in_words(answer))
     assert site.instance.pid() == pid
     assert answer["changed"]
     assert not (site.state / "journal").exists()
@@ -588,6 +594,37 @@ def test_a_shadowed_place_is_taken_where_the_level_says_so(
     site.instance.stop()
     stopped = site.replace(new, levels={"shadowed": "warning"})
     assert (stopped["refused"], stopped["action"]) == (None, "placed")
+
+
+@pytest.mark.parametrize(("told", "words"), [
+    ({"recovered": "undone", "action": "replaced"}, "interrupted run dead undone, then replaced"),
+    ({"recovered": "undone", "findings": [{"id": "recovery-incomplete"}], "refused": {"id": "host-error"}},
+     "interrupted run dead could not be undone, then refused (host-error)"),
+    ({"action": "replaced", "failure": {"step": "start", "way_back": "start: it said no"}},
+     "the way back failed too, after the step start"),
+    # What was about to be done when the refusal came, was not.
+    ({"action": "permissions", "refused": {"id": "host-error"}}, "refused (host-error)"),
+])
+def test_syslog_is_told_what_was_done(told: dict[str, t.Any], words: str) -> None:
+    answer = {"recovered": None, "findings": [], "refused": None, "failure": None, "action": "none",
+              "before": {"journal": {"run": {"id": "dead"}}}, **told}
+    assert transaction._done_in_words(answer) == words
+
+
+def test_both_locks_together_are_waited_for_no_longer_than_told(
+    site: t.Any, new: pki.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three seconds, two and a half are gone when the run has the lock of the host."""
+    monkeypatch.setattr(transaction.state.State, "lock", lambda *given, **named: 2.5)
+    folder = os.open(site.instance.ssl_folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with pytest.raises(refusal.Refused) as raised:
+            transaction.replace(site.order(new, lock_timeout=3))
+    finally:
+        os.close(folder)
+    assert raised.value.id == "locked"
+    assert raised.value.message.endswith("It was waited for 0 s.")
 
 
 def test_waits_for_whoever_works_on_the_key_in_place(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
