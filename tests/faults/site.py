@@ -149,11 +149,6 @@ class Site:
         answer = json.loads(done.stdout) if done.stdout else None
         return Ran(done.returncode, answer, done.stderr.decode(errors="replace"), calls)
 
-    @property
-    def log(self) -> Path:
-        """The calls of the last run."""
-        return self._log
-
     # Looking
 
     def tree(self) -> disk.Tree:
