@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 import typing as t
 from concurrent import futures
@@ -23,21 +24,50 @@ import pytest
 from integration import syslog_socket
 from integration.certificates import Authority
 from integration.syslog_socket import Syslog
+from integration.watch import BEGINS_FOLDER
 
-from . import crashes, elsewhere, flows, matrix, table
+from . import crashes, elsewhere, flows, matrix, table, twice
 from .site import Site, Stopped, stopping
 from .table import Row
 
 PARTS = ("crashes", "power", "matrix", "disk", "errors", "elsewhere")
+# A part, or a flow in it, is tried by so many jobs, so that none of them is left alone at the end.
+SHARES = 4
 _numbers = itertools.count()
-Job = t.Callable[[Path], list[Row]]
+
+
+class Sites:
+    """A host for each of those that work at the same time: to make one takes longer than most faults."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._own = threading.local()
+        self._made: list[Site] = []
+
+    def __enter__(self) -> Sites:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for site in self._made:
+            site.close()
+
+    def own(self) -> Site:
+        """The one of whoever asks."""
+        if not hasattr(self._own, "site"):
+            self._own.site = Site(self.folder, next(_numbers), Authority())
+            self._made.append(self._own.site)
+        return t.cast(Site, self._own.site)
+
+
+Job = t.Callable[[Sites], list[Row]]
 
 
 def main() -> int:
     """Run what was asked for; the exit code is 1 when a promise is broken."""
     parser = argparse.ArgumentParser(prog="make faults ARGS=", description="Every fault, and what came of it.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without any")
-    parser.add_argument("--jobs", type=int, default=2, help="how many hosts at the same time")
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1),
+                        help="how much at the same time; a fault waits as long as it computes")
     parser.add_argument("--every", type=int, default=1, help="only every so-manyth place")
     parser.add_argument("--flow", help="only flows with this in their name")
     parser.add_argument("--times", type=int, default=200, help="how often something dies elsewhere")
@@ -52,7 +82,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     try:
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=BEGINS_FOLDER)))
             rows = _run(_jobs(options, stack), folder, options.jobs)
     except Stopped:
         print("ended before all was tried")
@@ -65,96 +95,89 @@ def main() -> int:
 
 
 def _jobs(options: argparse.Namespace, stack: contextlib.ExitStack) -> list[Job]:
+    """What takes longest comes first."""
     chosen = options.parts or PARTS
     picked = [flow for flow in flows.ALL if (options.flow or "") in flow.name]
     jobs: list[Job] = []
-    if "crashes" in chosen:
-        jobs += [functools.partial(_crashes, flow, options.every) for flow in picked]
-    if "power" in chosen:
-        jobs += [functools.partial(_power, flow, options.every) for flow in picked if flow.has_power_cuts]
+    if "elsewhere" in chosen:
+        jobs += _jobs_elsewhere(options, stack.enter_context(syslog_socket.listening()))
+    for part, work in (("power", _power), ("crashes", _crashes)):
+        if part in chosen:
+            jobs += [functools.partial(work, flow, slice(share * options.every, None, SHARES * options.every))
+                     for flow in picked for share in range(SHARES)]  # fmt: skip
     if "matrix" in chosen:
-        faults = [fault for fault in (*matrix.FAULTS, *_as_root(), *matrix.SLOW) if options.fault in fault.name]
-        if not options.fault:
-            jobs.append(functools.partial(_on_a_site, matrix.left_alone))
-        jobs += [functools.partial(_on_a_site, functools.partial(matrix.rows, half))
-                 for half in (faults[::2], faults[1::2]) if half]  # fmt: skip
-    if "disk" in chosen and os.geteuid() == 0:
+        jobs += _jobs_of_matrix(options.fault)
+    if "disk" in chosen:
         jobs.append(functools.partial(_on_a_site, functools.partial(matrix.full_disks, every=options.every)))
     if "errors" in chosen:
         jobs += [functools.partial(_on_a_site, functools.partial(matrix.failing, code=code, every=options.every))
                  for code in matrix.CODES]  # fmt: skip
-    if "elsewhere" in chosen:
-        jobs += _jobs_elsewhere(options, stack.enter_context(syslog_socket.listening()))
     return jobs
 
 
+def _jobs_of_matrix(name: str) -> t.Iterator[Job]:
+    faults = [fault for fault in (*matrix.SLOW, *matrix.FAULTS, *matrix.AS_ROOT) if name in fault.name]
+    for share in range(SHARES):
+        if faults[share::SHARES]:
+            yield functools.partial(_on_a_site, functools.partial(matrix.rows, faults[share::SHARES]))
+    if not name:
+        yield from (functools.partial(_on_a_site, work) for work in (matrix.left_alone, twice.rows))
+
+
 def _jobs_elsewhere(options: argparse.Namespace, syslog: Syslog) -> t.Iterator[Job]:
-    """As many fleets as jobs at once; each has a share of the kills."""
+    """Some fleets; each has a share of the kills. Half as many as jobs: a fleet has several controllers at work."""
     print(f"what dies elsewhere: --seed {options.seed}", flush=True)
     plans = elsewhere.plans(options.times, options.seed)
     waves = [plans[n:n + elsewhere.HOSTS] for n in range(0, len(plans), elsewhere.HOSTS)]
-    for job in range(min(options.jobs, len(waves))):
-        yield functools.partial(_elsewhere, [plan for wave in waves[job::options.jobs] for plan in wave], syslog)
-
-
-def _as_root() -> t.Sequence[matrix.Fault]:
-    if os.geteuid() == 0:
-        return matrix.AS_ROOT
-    print(f"left out, for want of root: {', '.join(fault.name for fault in matrix.AS_ROOT)}")
-    return ()
-
-
-@contextlib.contextmanager
-def _site(folder: Path) -> t.Iterator[Site]:
-    site = Site(folder, next(_numbers), Authority())
-    try:
-        yield site
-    finally:
-        site.close()
+    fleets = min((options.jobs + 1) // 2, len(waves))
+    for number in range(fleets):
+        yield functools.partial(_elsewhere, [plan for wave in waves[number::fleets] for plan in wave], syslog)
 
 
 def _told(rows: list[Row], what: str) -> list[Row]:
-    """The rows, of which is said how many are broken."""
-    print(f"{what}, {sum(bool(row.broken) for row in rows)} broken", flush=True)
+    """The rows, of which is said how many are broken, and how many could not be tried."""
+    untried = sum(not row.is_tried for row in rows)
+    print(f"{what}, {sum(bool(row.broken) for row in rows)} broken{f', {untried} not tried' if untried else ''}",
+          flush=True)  # fmt: skip
     return rows
 
 
-def _on_a_site(work: t.Callable[[Site], list[Row]], folder: Path) -> list[Row]:
-    with _site(folder) as site:
-        rows = work(site)
-        return _told(rows, f"{rows[-1].fault}: {len(rows)} faults")
+def _on_a_site(work: t.Callable[[Site], list[Row]], sites: Sites) -> list[Row]:
+    rows = work(sites.own())
+    return _told(rows, f"{rows[-1].fault}: {len(rows)} faults")
 
 
 def _run(jobs: list[Job], folder: Path, at_once: int) -> list[Row]:
-    with futures.ThreadPoolExecutor(at_once) as pool:
-        running = [pool.submit(job, folder) for job in jobs]
+    with Sites(folder) as sites, futures.ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(job, sites) for job in jobs]
         return [row for one in running for row in one.result()]
 
 
-def _crashes(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
-    flow = kind()
-    with _site(folder) as site:
-        rows = [crashes.kill(flow, site, point) for point in crashes.points(flow, site)[::every]]
-        return _told(rows, f"killed: {flow.name}: {len(rows)} places")
+def _crashes(kind: type[flows.Flow], share: slice, sites: Sites) -> list[Row]:
+    flow, site = kind(), sites.own()
+    run = crashes.whole(flow, site)
+    rows = [crashes.kill(flow, site, point) for point in crashes.points(site, run.calls)[share]]
+    rows += [] if share.start else [run.row]
+    return _told(rows, f"killed: {flow.name}: {len(rows)} places")
 
 
-def _power(kind: type[flows.Flow], every: int, folder: Path) -> list[Row]:
-    flow = kind()
-    with _site(folder) as site:
-        cuts = crashes.power_cuts(flow, site)
-        tried = enumerate(cuts.different[::every])
-        rows = [*cuts.broken, *(crashes.cut_power(flow, site, cut, boots=number % 2 == 0) for number, cut in tried)]
-        return _told(rows, f"power cut: {flow.name}: {cuts.number} states, {len(cuts.different)} of them different")
+def _power(kind: type[flows.Flow], share: slice, sites: Sites) -> list[Row]:
+    flow, site = kind(), sites.own()
+    cuts = crashes.power_cuts(flow, site, crashes.whole(flow, site))
+    some = [*enumerate(cuts.different)][share]
+    rows = [crashes.cut_power(flow, site, cut, boots=number % 2 == 0) for number, cut in some]
+    rows += [] if share.start else cuts.broken
+    return _told(rows, f"power cut: {flow.name}: {len(rows)} of {len(cuts.different)} different states "
+                       f"of {cuts.number}")  # fmt: skip
 
 
-def _elsewhere(plans: list[elsewhere.Plan], syslog: Syslog, folder: Path) -> list[Row]:
+def _elsewhere(plans: list[elsewhere.Plan], syslog: Syslog, sites: Sites) -> list[Row]:
     numbers = [next(_numbers) for _host in plans[:elsewhere.HOSTS]]
     try:
-        with elsewhere.fleet(folder, numbers, syslog) as fleet:
+        with elsewhere.fleet(sites.folder, numbers, syslog) as fleet:
             return _told(fleet.rows(plans), f"dies elsewhere: {len(plans)} kills")
     except pytest.skip.Exception as missing:
-        print(f"left out, what dies elsewhere: {missing}")
-        return []
+        return _told([elsewhere.not_tried(plan, str(missing)) for plan in plans], "dies elsewhere")
 
 
 if __name__ == "__main__":

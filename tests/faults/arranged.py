@@ -30,6 +30,29 @@ Arrange = t.Callable[[Site, contextlib.ExitStack], None]
 _ENOUGH = "size=4m,nr_inodes=1000"
 
 
+class Impossible(Exception):
+    """A fault that cannot be made here, for want of a tool or of rights; the words say which."""
+
+
+def only_root() -> None:
+    """Nobody else can.
+
+    :raises Impossible: we are not root.
+    """
+    if os.geteuid() != 0:
+        raise Impossible("only root can make it")
+
+
+def _by_root(*words: str | Path) -> None:
+    only_root()
+    try:
+        subprocess.run(words, check=True, capture_output=True)
+    except FileNotFoundError:
+        raise Impossible(f"{words[0]} is not installed") from None
+    except subprocess.CalledProcessError as error:
+        raise Impossible(error.stderr.decode(errors="replace").strip()) from None
+
+
 def nothing(site: Site, mended: contextlib.ExitStack) -> None:
     """The fault is in the way in which the host program is run."""
 
@@ -82,6 +105,7 @@ def missing(site: Site, mended: contextlib.ExitStack) -> None:
 
 
 def other_owner(site: Site, mended: contextlib.ExitStack) -> None:
+    only_root()
     os.chown(site.instance.private_key, accounts.NOBODY, accounts.NOBODY)
 
 
@@ -102,6 +126,8 @@ def changed(name: str, mode: int, owner: int = -1) -> Arrange:
 
     def arrange(site: Site, mended: contextlib.ExitStack) -> None:
         place = site.ini / name
+        if owner != -1:
+            only_root()
         before = place.stat()
         os.chown(place, owner, owner)
         place.chmod(mode)
@@ -116,7 +142,7 @@ def immutable(name: str, flag: str = "i") -> Arrange:
 
     def arrange(site: Site, mended: contextlib.ExitStack) -> None:
         place = site.ini / name
-        subprocess.run(["chattr", f"+{flag}", place], check=True)
+        _by_root("chattr", f"+{flag}", place)
         mended.callback(subprocess.run, ["chattr", f"-{flag}", place], check=True)
 
     return arrange
@@ -124,6 +150,7 @@ def immutable(name: str, flag: str = "i") -> Arrange:
 
 def open_to_all(site: Site, mended: contextlib.ExitStack) -> None:
     """The way to the host's files, which a test keeps to itself: for a run without rights."""
+    only_root()
     for folder, mode in accounts.open_the_way(site.ini):
         mended.callback(folder.chmod, mode)
 
@@ -134,22 +161,22 @@ def mounted(folder: t.Callable[[Site], Path], *options: str, fill: bool = False)
     def arrange(site: Site, mended: contextlib.ExitStack) -> None:
         place = folder(site)
         place.mkdir(mode=0o700, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", place], check=True)
+        _by_root("mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", place)
         mended.callback(subprocess.run, ["umount", "-l", place], check=True)
         if fill:
             with contextlib.suppress(OSError), open(place / "filler", "wb", buffering=0) as filler:
                 while True:
                     filler.write(b"x" * 1024)
         for option in options:
-            subprocess.run(["mount", "-o", f"remount,{option}", place], check=True)
+            _by_root("mount", "-o", f"remount,{option}", place)
 
     return arrange
 
 
 def read_only(site: Site, mended: contextlib.ExitStack) -> None:
-    subprocess.run(["mount", "--bind", site.ini, site.ini], check=True)
+    _by_root("mount", "--bind", site.ini, site.ini)
     mended.callback(subprocess.run, ["umount", "-l", site.ini], check=True)
-    subprocess.run(["mount", "-o", "remount,ro,bind", site.ini], check=True)
+    _by_root("mount", "-o", "remount,ro,bind", site.ini)
 
 
 @contextlib.contextmanager
@@ -157,7 +184,7 @@ def on_small_disk(site: Site) -> t.Iterator[None]:
     """The ini folder is a file system of its own, with room for everything until C(room) takes it."""
     before = disk.read(site.ini)
     with contextlib.ExitStack() as mended:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"{_ENOUGH},mode=0755", "tmpfs", site.ini], check=True)
+        _by_root("mount", "-t", "tmpfs", "-o", f"{_ENOUGH},mode=0755", "tmpfs", site.ini)
         mended.callback(subprocess.run, ["umount", "-l", site.ini], check=True)
         disk.write(site.ini, before)
         yield
@@ -180,7 +207,7 @@ def room(pages: int | None = None, inodes: int | None = None) -> Arrange:
 
 
 def _remount(place: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", place], check=True)
+    _by_root("mount", "-o", f"remount,{options}", place)
 
 
 # sm_main and rmi

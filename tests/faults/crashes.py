@@ -12,12 +12,12 @@ from integration.certificates import Pair
 
 from . import disk, promises, told
 from .flows import Flow
-from .site import Answer, Site, go_on
+from .site import Ran, Site, go_on
 from .table import Row
 
 
 class Point(t.NamedTuple):
-    """A place to die: before the call of this number, or after half of it. Nowhere, where the number is 0."""
+    """A place to die: before the call of this number, or after half of it."""
 
     number: int
     is_half: bool
@@ -25,22 +25,41 @@ class Point(t.NamedTuple):
     group: str
 
 
-def points(flow: Flow, site: Site) -> list[Point]:
-    """Every place to die in a flow, found by running it once."""
+NOWHERE = Point(0, False, "nowhere", "nowhere")
+
+
+class Whole(t.NamedTuple):
+    """A run of a flow that nothing disturbs: every call that it made tells a place to die."""
+
+    row: Row
+    # What was in place and what was wanted, what was on the disk before, and the calls.
+    pairs: tuple[Pair, Pair]
+    contents: tuple[promises.Contents | None, promises.Contents | None]
+    before: disk.Tree
+    calls: list[dict[str, t.Any]]
+
+
+def whole(flow: Flow, site: Site) -> Whole:
+    """Run it once, and the next run after it."""
     flow.begin(site)
-    ran = site.run(*flow.asked(site))
+    before, contents, pairs = site.tree(), flow.pairs(site), (site.current, site.other)
+    row, ran = _killed(flow, site, NOWHERE, before)
     _require(ran.answer is not None and not ran.was_killed, f"{flow.name} does not run: {ran.said}")
     _require(any(_changes(site, call) for call in ran.calls), f"{flow.name} changes nothing")
-    flow.end(site, t.cast(Answer, ran.answer))
-    found = [Point(0, False, "nowhere", "nowhere")]
-    for call in ran.calls:
+    return Whole(row, pairs, contents, before, ran.calls)
+
+
+def points(site: Site, calls: t.Sequence[dict[str, t.Any]]) -> list[Point]:
+    """Every place to die in a flow."""
+    found = []
+    for call in calls:
         number, what = call["n"], words(site, call)
         found.append(Point(number, False, f"#{number} before {what}", f"before {call['call']}"))
         if call["call"] == "write":
             found.append(Point(number, True, f"#{number} half of {what}", "half of a write"))
         if call["call"] == "start":
             found.append(Point(number, True, f"#{number} just after {what}", "just after a start"))
-    return [*found, Point(len(ran.calls) + 1, False, f"#{len(ran.calls) + 1} after the last call", "after the last")]
+    return [*found, Point(len(calls) + 1, False, f"#{len(calls) + 1} after the last call", "after the last")]
 
 
 def _changes(site: Site, call: dict[str, t.Any]) -> bool:
@@ -67,20 +86,25 @@ def words(site: Site, call: dict[str, t.Any]) -> str:
 def kill(flow: Flow, site: Site, point: Point) -> Row:
     """Let it die at one point, look, and let the next run repair."""
     flow.begin(site)
+    return _killed(flow, site, point, site.tree())[0]
+
+
+def _killed(flow: Flow, site: Site, point: Point, before: disk.Tree) -> tuple[Row, Ran]:
     row = Row(f"killed: {flow.name}", point.words, group=point.group, before=site.served_in_words())
     old, wanted = flow.pairs(site)
     ran = site.run(*flow.asked(site), kill=point.number, half=point.is_half)
     tree = site.tree()
     row.during = site.served_in_words()
-    if not point.number:
+    if point is NOWHERE:
         row.broken += flow.broken_alone(site, tree, ran.answer or {})
     elif not ran.was_killed:
         row.broken.append(f"it did not die there: exit code {ran.code}, {ran.said[-300:]}")
+    row.broken += disk.differs(site.ini, before, ran.calls, tree)
     row.broken += promises.of_any_moment(tree, old, wanted, flow.keeps_old)
     row.broken += flow.broken_now(tree)
     row.broken += site.gave_away()
     _next_run(flow, site, row, old, promises.JOURNAL in tree)
-    return row
+    return row, ran
 
 
 def _next_run(flow: Flow, site: Site, row: Row, old: promises.Contents | None, is_interrupted: bool) -> None:
@@ -132,26 +156,22 @@ class PowerCuts(t.NamedTuple):
     broken: list[Row]
 
 
-def power_cuts(flow: Flow, site: Site) -> PowerCuts:
-    """Run a flow once and work out every state that a power cut may leave in it."""
-    flow.begin(site)
-    before, (old, wanted), pairs = site.tree(), flow.pairs(site), (site.current, site.other)
-    ran = site.run(*flow.asked(site))
-    _require(ran.answer is not None, f"{flow.name} does not run: {ran.said}")
+def power_cuts(flow: Flow, site: Site, run: Whole) -> PowerCuts:
+    """Work out every state that a power cut may leave in a flow."""
+    old, wanted = run.contents
     number, seen, different, rows = 0, set(), [], []
-    for place, model in disk.replayed(site.ini, before, site.log):
-        call = words(site, ran.calls[place - 1]) if place <= len(ran.calls) else "the end"
+    for place, model in disk.replayed(site.ini, run.before, run.calls):
+        call = words(site, run.calls[place - 1]) if place <= len(run.calls) else "the end"
         for lost, tree in model.after_power_cut():
             number += 1
             mark = tuple(sorted((name, file.content, file.mode) for name, file in tree.items()))
             if mark in seen:
                 continue
             seen.add(mark)
-            different.append(PowerCut(f"#{place} before {call}: {lost}", tree, pairs))
+            different.append(PowerCut(f"#{place} before {call}: {lost}", tree, run.pairs))
             broken = [*promises.of_any_moment(tree, old, wanted, flow.keeps_old), *flow.broken_now(tree)]
             if broken:
                 rows.append(Row(f"power cut: {flow.name}", different[-1].words, "not tried", broken=broken))
-    flow.end(site, t.cast(Answer, ran.answer))
     return PowerCuts(number, different, rows)
 
 

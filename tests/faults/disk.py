@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import itertools
 import json
 import os
 import shutil
@@ -30,6 +29,8 @@ class File(t.NamedTuple):
 
 # By the path relative to the top.
 Tree = dict[str, File]
+# As the shim writes it down.
+Call = dict[str, t.Any]
 
 
 def read(top: Path) -> Tree:
@@ -116,9 +117,8 @@ class Disk:
     def _folder_of(self, name: str) -> dict[str, _Node]:
         return self._names.setdefault(id(self._find(os.path.dirname(name))), {})
 
-    def happen(self, line: str) -> None:
+    def happen(self, call: Call) -> None:
         """Let one call happen."""
-        call = json.loads(line)
         if not (call.get("path", "") + "/").startswith(self._top + "/"):
             return
         name = os.path.relpath(call["path"], self._top)
@@ -135,26 +135,26 @@ class Disk:
         else:
             names[os.path.basename(name)] = node
 
-    def _create(self, name: str, call: dict[str, t.Any]) -> None:
+    def _create(self, name: str, call: Call) -> None:
         if os.path.basename(name) not in self._folder_of(name):
             self._change(name, self._node(b"", call["mode"], (os.geteuid(), os.getegid())))
 
-    def _mkdir(self, name: str, call: dict[str, t.Any]) -> None:
+    def _mkdir(self, name: str, call: Call) -> None:
         self._change(name, self._node(None, call["mode"] & ~0o022, (os.geteuid(), os.getegid())))
 
-    def _write(self, name: str, call: dict[str, t.Any]) -> None:
+    def _write(self, name: str, call: Call) -> None:
         content, node = base64.b64decode(call["content"]), self._find(name)
         if call["half"]:
             content = content[: len(content) // 2]
         assert node.content is not None
         node.content[call["offset"] : call["offset"] + len(content)] = content
 
-    def _truncate(self, name: str, call: dict[str, t.Any]) -> None:
+    def _truncate(self, name: str, call: Call) -> None:
         content = self._find(name).content
         assert content is not None
         del content[call["length"] :]
 
-    def _fsync(self, name: str, _call: dict[str, t.Any]) -> None:
+    def _fsync(self, name: str, _call: Call) -> None:
         node = self._find(name)
         node.safe_mode = node.mode
         if node.content is not None:
@@ -162,20 +162,20 @@ class Disk:
         for change in self._changes:
             change.is_safe |= change.folder is node
 
-    def _rename(self, name: str, call: dict[str, t.Any]) -> None:
+    def _rename(self, name: str, call: Call) -> None:
         to = os.path.relpath(call["to"], self._top)
         assert os.path.dirname(to) == os.path.dirname(name), "a rename into another folder is not in this model"
         self._change(to, None, name)
 
-    def _unlink(self, name: str, _call: dict[str, t.Any]) -> None:
+    def _unlink(self, name: str, _call: Call) -> None:
         self._change(name, None)
 
     _rmdir = _unlink
 
-    def _chmod(self, name: str, call: dict[str, t.Any]) -> None:
+    def _chmod(self, name: str, call: Call) -> None:
         self._find(name).mode = call["mode"]
 
-    def _chown(self, name: str, call: dict[str, t.Any]) -> None:
+    def _chown(self, name: str, call: Call) -> None:
         uid, gid = json.loads(call["arguments"].replace("(", "[").replace(")", "]"))
         self._find(name).owner = uid, gid
 
@@ -238,11 +238,25 @@ _LOST: tuple[tuple[str, t.Callable[[_Node], bytes]], ...] = (
 )
 
 
-def replayed(top: Path, before: Tree, log: Path) -> t.Iterator[tuple[int, Disk]]:
+def replayed(top: Path, before: Tree, calls: t.Sequence[Call]) -> t.Iterator[tuple[int, Disk]]:
     """The disk before every call, and after the last."""
-    lines = log.read_text().splitlines()
     disk = Disk(top, before)
-    for number, line in enumerate(itertools.chain(lines, [""])):
-        yield number + 1, disk
-        if line:
-            disk.happen(line)
+    for number, call in enumerate(calls, 1):
+        yield number, disk
+        disk.happen(call)
+    yield len(calls) + 1, disk
+
+
+def differs(top: Path, before: Tree, calls: t.Sequence[Call], now: Tree) -> t.Iterator[str]:
+    """Where the model has something else than the disk itself, after the same calls."""
+    *_earlier, (_number, model) = replayed(top, before, calls)
+    models = model.now()
+    for name in sorted(models.keys() | now.keys()):
+        if _facts(models, name) != _facts(now, name):
+            yield f"the model of the disk is not true of {name}: {_facts(models, name)}, {_facts(now, name)}"
+
+
+def _facts(tree: Tree, name: str) -> tuple[bytes | None, int] | None:
+    # The lock is written by others too: who is started there notes himself.
+    file = tree.get(name)
+    return file and ((None if name.endswith("/lock") else file.content), file.mode)

@@ -94,9 +94,11 @@ class Plan(t.NamedTuple):
 
     def again(self) -> Plan:
         """The next instant that the seed gives."""
-        if self.tried == _TRIES:
-            raise RuntimeError(f"{self} finds nothing to kill")
         return self._replace(tried=self.tried + 1)
+
+    def __str__(self) -> str:
+        fails = ", the new pair does not start" if self.fails else ""
+        return f"{self.victim} dies, {self.way}{fails}"
 
 
 class Times(t.NamedTuple):
@@ -118,6 +120,11 @@ class Times(t.NamedTuple):
     def shorter(self, ends: float) -> Times:
         """The same for a run that has ended earlier."""
         return Times(*(seconds * ends / self.ends for seconds in self))
+
+
+def not_tried(plan: Plan, why: str) -> Row:
+    """A row that is neither green nor broken."""
+    return Row.not_tried(str(plan), f"#{plan.number} of seed {plan.seed}", why, "any instant")
 
 
 def plans(times: int, seed: int) -> list[Plan]:
@@ -214,32 +221,45 @@ class Fleet:
         self._begin = time.monotonic()
         self._times: dict[Way, Times] = {}
 
-    def rows(self, plans: t.Sequence[Plan]) -> list[Row]:
-        """Every kill; what found nothing to kill is drawn again. The first of them, one a host, have every way."""
+    def rows(self, plans: t.Sequence[Plan], times: Times | None = None) -> list[Row]:
+        """Every kill; what found nothing to kill is drawn again. The first of them, one a host, have every way.
+
+        :param times: of an undisturbed run, roughly, where to measure them would take too long.
+        """
         rows: list[Row] = []
-        waiting = plans
+        waiting, ways = list(plans), [plan.way for plan in plans[:len(self._hosts)]]
         with self._watch:
-            self._measure([plan.way for plan in plans[:len(self._hosts)]])
+            self._times = dict.fromkeys(ways, times) if times else self._measured(ways)
             while waiting:
-                shots = self._wave(waiting[:len(self._hosts)])
-                rows += [shot.row for shot in shots if not shot.was_missed or shot.row.broken]
-                waiting = [*waiting[len(self._hosts):], *(shot.plan.again() for shot in shots if shot.was_missed)]
+                wave, waiting = waiting[:len(self._hosts)], waiting[len(self._hosts):]
+                for shot in self._wave(wave):
+                    rows += self._rows_of(shot, waiting)
                 broken = sum(bool(row.broken) for row in rows)
                 self._tell(f"{len(plans) - len(waiting)} of {len(plans)} kills, {broken} broken")
         return [*rows, _spread(rows), self._watched(), self.logged()]
+
+    def _rows_of(self, shot: _Shot, waiting: list[Plan]) -> list[Row]:
+        """None, where it found nothing to kill and comes again."""
+        if not shot.was_missed or shot.row.broken:
+            return [shot.row]
+        if shot.plan.tried == _TRIES:
+            return [not_tried(shot.plan, f"{_TRIES + 1} times there was nothing to kill")]
+        waiting.append(shot.plan.again())
+        return []
 
     def _tell(self, words: str) -> None:
         """What has come so far: it takes long."""
         addresses = ", ".join(host.site.instance.address for host in self._hosts)
         print(f"dies elsewhere, {addresses}: {words} ({time.monotonic() - self._begin:.0f} s)", flush=True)
 
-    def _measure(self, ways: t.Sequence[Way]) -> None:
+    def _measured(self, ways: t.Sequence[Way]) -> dict[Way, Times]:
         """How long an undisturbed run takes from its login on, by each way, next to as many others as there will be."""
         with futures.ThreadPoolExecutor(len(ways)) as pool:
-            self._times = dict(zip(ways, pool.map(_undisturbed, self._hosts, ways), strict=True))
-        for way, times in self._times.items():
+            found = dict(zip(ways, pool.map(_undisturbed, self._hosts, ways), strict=True))
+        for way, times in found.items():
             self._tell(f"undisturbed, {way}: the transaction from {times.begins:.1f} to {times.is_over:.1f} s "
                        f"of {times.ends:.1f}")  # fmt: skip
+        return found
 
     def _wave(self, chosen: t.Sequence[Plan]) -> list[_Shot]:
         """One kill a host, and one run that converges them all."""
@@ -253,8 +273,7 @@ class Fleet:
     def _shoot(self, plan: Plan, host: Host) -> _Shot:
         """Start a run, kill, and look at the host when it is alone."""
         host.begin(plan.fails)
-        fails = ", the new pair does not start" if plan.fails else ""
-        row = Row(f"{plan.victim} dies, {plan.way}{fails}", "", before=host.site.served_in_words())
+        row = Row(str(plan), "", before=host.site.served_in_words())
         shot = _Shot(plan, host, row)
         result = host.notes()[0]
         run, login = host.start(plan.way), time.monotonic()
@@ -325,11 +344,10 @@ class Fleet:
 
     def logged(self) -> Row:
         """All that was sent to syslog in all the time: by sudo, by modules, by the host program."""
-        row, lines = Row("secrets", "syslog"), self._syslog.lines[self._heard:]
         if self._syslog.missing:
-            row.saw, row.is_tried = f"not searched: {self._syslog.missing}", False
-            return row
-        row.where, row.group = f"{len(lines)} lines of syslog", "syslog"
+            return Row.not_tried("secrets", "syslog", self._syslog.missing)
+        lines = self._syslog.lines[self._heard:]
+        row = Row("secrets", f"{len(lines)} lines of syslog", group="syslog")
         row.broken = [f"{what} in syslog: {line[:60]!r}" for line in lines if (what := self._secrets.found_in(line))]
         if not any(b"sep.sesam[" in line for line in lines):
             row.broken.append("not even a replacement was heard of")

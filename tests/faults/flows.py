@@ -29,8 +29,6 @@ class Flow:
 
     name = "replacement"
     needs_rmi = True
-    # Whether the power may fail at any place of it: one run, whose calls are all written down.
-    has_power_cuts = True
     keeps_pending = False
     keeps_old = True
     # What the port serves at the end.
@@ -115,22 +113,12 @@ class Recovery(Flow):
     """The run that finds what an interrupted one has left: the new pair in place, and rmi stopped."""
 
     name = "recovery"
-    has_power_cuts = False
 
     def begin(self, site: Site) -> None:
         super().begin(site)
-        place = self._place(site)
-        if not site.run(*super().asked(site), kill=place).was_killed:
+        # The start of rmi.
+        if not site.run(*super().asked(site), kill="start rmi").was_killed:
             raise RuntimeError("the run that is to be recovered did not die")
-
-    def _place(self, site: Site) -> int:
-        """The start of rmi, which is the last program that is started."""
-        found = getattr(self, "_found", 0)
-        if not found:
-            calls = site.run(*super().asked(site)).calls
-            found = self._found = max(call["n"] for call in calls if call["call"] == "start")
-            site.rest()
-        return found
 
 
 class Restore(Flow):
@@ -150,7 +138,6 @@ class Permissions(Flow):
 
     name = "permissions alone"
     serves = "old"
-    has_power_cuts = False
 
     def begin(self, site: Site) -> None:
         super().begin(site)

@@ -6,11 +6,11 @@
     python shim.py PLAN QUESTION < parameters.json      (in the folder that holds _host)
 
 C(PLAN) is JSON: C(log), a file that gets one line of JSON for each call; C(kill), the number of the call (from 1), 0
-for none; C(half), true to die after half of what that call writes, or right after the start of a
-program, which goes on; C(fail), the number of a call that fails, with
-C(errno); C(uid), a user without rights who runs it; C(lacks), a module that this Python has not; C(clock), seconds by
-which the clock is off, and C(jumps), true where it is so from the stop of rmi on alone. A process that dies here dies
-by SIGKILL, between two system calls: before the one with that number, and therefore after the one before it.
+for none, or the arguments of a program that is started; C(half), true to die after half of what that call writes, or
+right after the start of a program, which goes on; C(fail), the number of a call that fails, with C(errno); C(uid), a
+user without rights who runs it; C(lacks), a module that this Python has not; C(clock), seconds by which the clock is
+off, and C(jumps), true where it is so from the stop of rmi on alone. A process that dies here dies by SIGKILL, between
+two system calls: before the one with that number, and therefore after the one before it.
 
 The functions of the standard library are replaced before the host code runs. Not counted: what goes into pipes,
 sockets and files without a name, which end with the process, and what fails because there is nothing to remove. That
@@ -41,7 +41,7 @@ class Counter:
     """Every call in its order."""
 
     def __init__(self, plan: dict[str, t.Any]) -> None:
-        self._kill: int = plan.get("kill", 0)
+        self._kill: int | str = plan.get("kill", 0)
         self._is_half = bool(plan.get("half"))
         self._fail: int = plan.get("fail", 0)
         self._errno: int = plan.get("errno", errno.ENOSPC)
@@ -59,7 +59,7 @@ class Counter:
         """Count a call that is about to be made; die here, or fail; the answer says whether to make half of it."""
         self._number += 1
         self.has_stopped_rmi |= facts.get("arguments") == "stop rmi"
-        is_last = self._number == self._kill
+        is_last = self._kill in (self._number, facts.get("arguments"))
         if is_last and not self._is_half:
             self.die()
         line = json.dumps({"n": self._number, "call": call, "half": is_last, **facts})

@@ -140,7 +140,7 @@ class Site:
         """Run it in the shim; C(plan) says where it dies or fails."""
         self._log.unlink(missing_ok=True)
         done = subprocess.run(
-            [pythons.this().path, _SHIM, json.dumps({"log": str(self._log), **plan}), question],
+            [pythons.this().path, "-S", _SHIM, json.dumps({"log": str(self._log), **plan}), question],
             cwd=host_program.FOLDER, input=json.dumps(parameters).encode(), capture_output=True, timeout=_SECONDS,
             env={**os.environ, "TMPDIR": str(self.temporary)}, check=False,
         )  # fmt: skip
@@ -148,11 +148,6 @@ class Site:
         calls = [json.loads(line) for line in self._log.read_text().splitlines()]
         answer = json.loads(done.stdout) if done.stdout else None
         return Ran(done.returncode, answer, done.stderr.decode(errors="replace"), calls)
-
-    @property
-    def log(self) -> Path:
-        """The calls of the last run."""
-        return self._log
 
     # Looking
 

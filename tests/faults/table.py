@@ -31,6 +31,11 @@ class Row:
     # Rows with the same group are one line of the short table.
     group: str = ""
 
+    @classmethod
+    def not_tried(cls, fault: str, where: str, why: str, group: str = "") -> Row:
+        """Where nobody could look, and why."""
+        return cls(fault, where, f"not tried: {why}", is_tried=False, group=group)
+
     def cells(self) -> tuple[str, ...]:
         """The columns."""
         return (self.fault, self.where, self.saw, self.before, self.during, self.after, self.recovered_by)

@@ -21,10 +21,11 @@ from integration.secret_text import Secrets
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders to somebody else")
 
 
-@pytest.fixture
-def scene(tmp_path: Path) -> t.Iterator[attacks.Scene]:
-    site = Site(tmp_path, 0, Authority())
-    yield attacks.Scene(site, tmp_path)
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[attacks.Scene]:
+    folder = tmp_path_factory.mktemp("scene")
+    site = Site(folder, 0, Authority())
+    yield attacks.Scene(site, folder)
     site.close()
 
 

@@ -69,7 +69,8 @@ def start(
 ) -> Call:
     """Start it; C(wrapper) is a program that runs another one, as strace does; C(environment) is added to ours."""
     process = subprocess.Popen(
-        [*wrapper, HOST_PYTHON, "-m", "_host", question],
+        # -S: the standard library alone, whatever else this Python has been given.
+        [*wrapper, HOST_PYTHON, "-S", "-m", "_host", question],
         cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, umask=umask,
         env={**os.environ, **environment},
     )  # fmt: skip

@@ -19,6 +19,9 @@ from .secret_text import Secrets
 _PAUSE = 0.03
 _SIZE_LIMIT = 1 << 20
 _DEPTH = 4
+# The folder of `make faults`; it and those of pytest are left alone, whoever has made them.
+BEGINS_FOLDER = "sep-sesam-faults-"
+_OF_TESTS = ("pytest-", BEGINS_FOLDER)
 
 
 class Watch:
@@ -62,7 +65,7 @@ class Watch:
         """Files that are newer than the watch; whoever else works on this machine is left alone."""
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.path in self._ignore or entry.name.startswith("pytest-"):
+                if entry.path in self._ignore or entry.name.startswith(_OF_TESTS):
                     continue
                 with contextlib.suppress(OSError):
                     self._look_at(entry, depth)
