@@ -45,8 +45,8 @@ def _become_program(package: str, *arguments: str) -> t.NoReturn:
 def test(*arguments: str) -> None:
     """Run every test, or those that arguments for pytest pick."""
     venv = _venv_of_tests()
-    # All tests have a minute of fuzzing among them; some of them are for somebody who waits.
-    env = {**venv.environment(), **({} if arguments else {"FUZZ_SECONDS": "60"})}
+    # All tests have more fuzzing among them; some of them are for somebody who waits.
+    env = {**venv.environment(), **({} if arguments else {"FUZZ_SECONDS": "20"})}
     commands.become(_pytest(venv, *arguments), env=env)
 
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import typing as t
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +59,14 @@ class Venv:
         return {**self.environment(), "PYTHONPATH": os.pathsep.join([str(tree.COLLECTIONS), str(tree.ROOT / "tests")])}
 
     def ensure(self, *requirements: str, interpreter: pythons.Interpreter) -> None:
-        """Make it hold the named requirements, at the cost of one small file read when it does."""
+        """Make it hold the named requirements, at the cost of one small file read when it does.
+
+        Whoever else makes it at that time is waited for.
+        """
+        with _alone_in(self.path):
+            self._ensure(*requirements, interpreter=interpreter)
+
+    def _ensure(self, *requirements: str, interpreter: pythons.Interpreter) -> None:
         wanted = {name: _digest(REQUIREMENTS / f"{name}.txt") for name in requirements}
         stamp = self._read_stamp()
         base = [str(self.path), str(interpreter.path), interpreter.version]
@@ -88,6 +97,17 @@ class Venv:
             return dict(json.loads(self._stamp.read_text()))
         except (OSError, ValueError):
             return {"base": None}
+
+
+@contextmanager
+def _alone_in(folder: Path) -> t.Iterator[None]:
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def main_venv(*requirements: str) -> Venv:
