@@ -395,7 +395,8 @@ def test_syslog_gets_one_line_for_a_change_and_no_key(
     assert [secrets.found_in(line) for line in syslog if secrets.found_in(line)] == []
     ours = [line.decode() for line in syslog if f"sha256={pair.fingerprint}".encode() in line]
     assert len(ours) == 1, syslog
-    assert re.search(r"sep\.sesam\[\d+\]: HTTPS certificate of rmi: replaced; wanted sha256=\w+ run=\w+ by=\S+@\S+", ours[0])
+    words = r"HTTPS certificate of rmi: replaced; wanted sha256=\w+; run=\w+ by=\S+@\S+"
+    assert re.search(rf"sep\.sesam\[\d+\]: {words}", ours[0])
     # An ordinary module would tell what it is invoked with, an audit too.
     assert [line for line in syslog if server.instance.folder.encode() in line] == []
 

@@ -252,7 +252,7 @@ def _free_port(address: str) -> int:
 
 @pytest.fixture
 def make_site(tmp_path: Path, program: HostProgram) -> t.Iterator[t.Callable[..., Site]]:
-    """Makes stand-ins in folders whose names hold whatever a shell would act on; each worker of xdist has its own address."""
+    """Makes stand-ins in folders whose names a shell would act on; each worker of xdist has its own address."""
     address = f"127.0.21.{10 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"
     with contextlib.ExitStack() as stack:
 
