@@ -282,6 +282,8 @@ def test_nothing_is_seen_over_ssh_by_a_module(
         secrets.add(_new_key(path, old))
     _assert_silent(run, secrets, log)
     assert [line for line in syslog.lines if secrets.found_in(line)] == []
+    # Not even what Ansible hides in it by chance: what looks like the password of an address.
+    assert [line for line in syslog.lines if b"Invoked with" in line and bytes(tmp_path) in line] == []
 
 
 @needs_modules
