@@ -33,8 +33,8 @@ _ADVICE = {
 
 
 def findings_as_data(findings: t.Iterable[Finding]) -> list[dict[str, str]]:
-    """Findings as plain data."""
-    return [dataclasses.asdict(finding) for finding in findings]
+    """Findings as plain data, which Ansible prints: what a host says of its files may hold anything."""
+    return [{name: printable(text) for name, text in dataclasses.asdict(finding).items()} for finding in findings]
 
 
 def in_a_line(finding: t.Mapping[str, t.Any]) -> str:

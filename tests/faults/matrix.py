@@ -58,7 +58,6 @@ from .flows import Flow
 from .site import Answer, Site
 from .table import Row
 
-
 # What a run takes besides what it waits for, on a machine that has more to do.
 _WORK = 10
 

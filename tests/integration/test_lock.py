@@ -89,8 +89,8 @@ def test_lock_that_is_not_given_up_is_told_with_its_holder(
         pid = server.instance.pid()
         run = controller.run({"one": {**local(), **server.variables(files, lock_timeout=1)}})
     assert run.rc == 2
-    assert (f"locked: Another run works on this host (lock {lock}): started by somebody@elsewhere, process 4711 of this "
-            "host, since 2026-01-01 00:00:00. It was waited for 1 s. Wait for it to end") in run.replace().message
+    assert (f"locked: Another run works on this host (lock {lock}): started by somebody@elsewhere, process 4711 of "
+            "this host, since 2026-01-01 00:00:00. It was waited for 1 s. Wait for it to end") in run.replace().message
     assert (server.instance.pid(), server.served()) == (pid, old.fingerprint)
 
 

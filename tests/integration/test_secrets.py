@@ -269,7 +269,9 @@ def test_nothing_is_seen_over_ssh_by_a_module(
     host = {**local(), **own_sshd.variables("127.0.1.1", "root"), "ansible_pipelining": pipelining}
     log = tmp_path / "ansible.log"
 
-    run = controller.run({"one": host}, *LOUD, playbook=playbook, env={"ANSIBLE_LOG_PATH": str(log), **BY_MODULE})
+    # Where a syslog runs, what it is sent is not seen here.
+    with syslog_socket.listening() as syslog:
+        run = controller.run({"one": host}, *LOUD, playbook=playbook, env={"ANSIBLE_LOG_PATH": str(log), **BY_MODULE})
 
     assert (run.rc, run.recap()["changed"]) == (0, 4), run.output
     assert run.output.count("sep.sesam: ordinary module, since transport is module") >= 4
@@ -279,6 +281,9 @@ def test_nothing_is_seen_over_ssh_by_a_module(
     for path in (made, asking.state_folder / "pending" / "sesam.https.key"):
         secrets.add(_new_key(path, old))
     _assert_silent(run, secrets, log)
+    assert [line for line in syslog.lines if secrets.found_in(line)] == []
+    # Not even what Ansible hides in it by chance: what looks like the password of an address.
+    assert [line for line in syslog.lines if b"Invoked with" in line and bytes(tmp_path) in line] == []
 
 
 @needs_modules
@@ -399,7 +404,7 @@ def test_syslog_gets_one_line_for_a_change_and_no_key(
     assert [secrets.found_in(line) for line in syslog if secrets.found_in(line)] == []
     ours = [line.decode() for line in syslog if f"sha256={pair.fingerprint}".encode() in line]
     assert len(ours) == len(made), syslog
-    told = r"sep\.sesam\[\d+\]: HTTPS certificate of rmi: replaced; wanted sha256=\w+ run=\w+ by=\S+@\S+"
+    told = r"sep\.sesam\[\d+\]: HTTPS certificate of rmi: replaced; wanted sha256=\w+; run=\w+ by=\S+@\S+"
     assert [line for line in ours if not re.search(told, line)] == []
     # An ordinary module would tell what it is invoked with, an audit too.
     folders = [server.instance.folder.encode() for server in made.values()]

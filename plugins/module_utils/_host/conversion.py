@@ -81,7 +81,8 @@ def _to_pkcs8(content: bytes, src: str, passphrase: t.Optional[str]) -> t.Tuple[
         except der.Damaged as exc:
             raise refusal.Refused(
                 "conversion-impossible", "%s is %s, and cannot be converted: %s." % (src, form, exc),
-                "Is the file whole? A curve gets its name by: openssl ec -in %s -param_enc named_curve." % src,
+                "Is the file whole? A curve gets its name by: openssl ec -in %s -param_enc named_curve." % (
+                    refusal.as_word(src)),
                 subject="wanted") from exc
     if form == _PKCS12 or kind in _BY_OPENSSL:
         if not openssl.is_there():
@@ -111,8 +112,8 @@ def _impossible(content: bytes, src: str, form: str) -> refusal.Refused:
     if content[:4] in _JKS_MAGIC:
         return refusal.Refused(
             "conversion-impossible", "%s is %s, which openssl does not read." % (src, _JKS_MAGIC[content[:4]]),
-            "Make PKCS#12 of it first: keytool -importkeystore -srckeystore %s -destkeystore %s.p12 "
-            "-deststoretype PKCS12." % (src, src), subject="wanted")
+            "Make PKCS#12 of it first: keytool -importkeystore -srckeystore %s -destkeystore %s "
+            "-deststoretype PKCS12." % (refusal.as_word(src), refusal.as_word(src + ".p12")), subject="wanted")
     labels = ", ".join(sorted({block.label for block in pem.blocks(content)}))
     return refusal.Refused(
         "input-unrecognised", "%s holds no private key; it holds %s." % (src, labels or "nothing that is known"),

@@ -51,7 +51,8 @@ def check_replaceable(path: str) -> None:
     for flag, word, letter in _FLAGS:
         if flags & flag:
             raise refusal.Refused("file-immutable", "%s cannot be replaced: it is %s (lsattr)." % (path, word),
-                                  "Ask whoever set that, then take it away: chattr -%s %s" % (letter, path))
+                                  "Ask whoever set that, then take it away: chattr -%s %s" % (
+                                      letter, refusal.as_word(path)))
 
 
 def _flags(path: str) -> int:

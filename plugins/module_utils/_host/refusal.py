@@ -6,6 +6,7 @@
 
 import errno
 import os
+import shlex
 import typing as t
 
 _FIXES = {
@@ -50,6 +51,11 @@ def by_name(path: t.Any) -> t.Any:
     """A path that leads through an open folder, by the name of that folder."""
     folder, name = os.path.split(str(path))
     return os.path.join(os.path.realpath(folder), name) if folder.startswith("/proc/self/fd/") else path
+
+
+def as_word(path: str) -> str:
+    """A path as a part of a command that a person may copy into a shell."""
+    return shlex.quote(path)
 
 
 def finding(id: str, subject: str, level: str, message: str, fix: str) -> dict:

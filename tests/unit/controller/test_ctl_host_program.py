@@ -304,3 +304,9 @@ def test_nobody_is_there_before_it_begins() -> None:
         ["/bin/sh", "-c", command], input=program(), stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert b"nobody hears an answer; nothing was done." in done.stderr
+
+
+def test_interpreter_is_no_command_of_a_shell(tmp_path: Path) -> None:
+    done = sent(b"", f"$(touch {tmp_path}/one)`touch {tmp_path}/two`; touch {tmp_path}/three")
+    assert done.stdout.endswith(f"sep.sesam {NONCE} no-python\n".encode())
+    assert list(tmp_path.iterdir()) == []

@@ -94,6 +94,13 @@ def test_no_refusal_makes_a_terminal_obey() -> None:
     assert _report.refusal([Finding("a", "place", "error", "no \x1b[31mfile\n", "b\rc")]).isprintable()
 
 
+def test_no_finding_makes_a_terminal_obey() -> None:
+    """Ansible prints results as JSON, which leaves some of what a terminal obeys as it is."""
+    (told,) = _report.findings_as_data([Finding("a", "place", "error", "no \x1b[31m\x9b31mfile\n", "b\u202ec")])
+    assert told == {"id": "a", "subject": "place", "level": "error", "message": "no \\x1b[31m\\x9b31mfile\\n",
+                    "fix": "b\\u202ec"}
+
+
 def test_situation_is_plain_data_without_raw_certificates() -> None:
     found = _report.situation(seen(), _verdict.judge(seen()))
     text = json.dumps(found)

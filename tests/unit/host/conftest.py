@@ -25,6 +25,8 @@ from unit import pki
 from workbench import tree
 
 MODULE_UTILS = tree.ROOT / "plugins" / "module_utils"
+# The name of a folder of which no shell may make anything; {} is a number.
+HOSTILE = "-e {} 'x' \"$(kill $$)\" `kill $$`; kill $$ & %s * ? ~ | é"
 # As the controller names a run.
 RUN = {"id": "0123456789abcdef", "by": "tester@controller"}
 
@@ -250,12 +252,12 @@ def _free_port(address: str) -> int:
 
 @pytest.fixture
 def make_site(tmp_path: Path, program: HostProgram) -> t.Iterator[t.Callable[..., Site]]:
-    """Makes stand-ins in folders whose names hold a blank; each worker of xdist has its own address."""
+    """Makes stand-ins in folders whose names a shell would act on; each worker of xdist has its own address."""
     address = f"127.0.21.{10 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"
     with contextlib.ExitStack() as stack:
 
         def make(with_program: HostProgram = program, **switches: t.Any) -> Site:
-            folder = tmp_path / f"sesam no {len(list(tmp_path.iterdir()))}"
+            folder = tmp_path / HOSTILE.format(len(list(tmp_path.iterdir())))
             instance = standin.create(folder, address=address, port=_free_port(address), **switches)
             return Site(stack.enter_context(instance), with_program)
 

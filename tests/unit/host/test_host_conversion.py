@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -354,6 +355,21 @@ def test_syslog_gets_one_line_for_a_change(src: Path, dest: Path, monkeypatch: p
     assert ask(src, dest, mode=0o640)["changed"]
     assert refused(lambda: ask(src.parent / "nowhere", dest)).id == "input-missing"
     assert told == [f"Key files: put in place {dest}{by}", f"Key files: owner and mode set {dest}{by}"]
+
+
+@pytest.mark.parametrize("name", ["-in", "--", "$(kill $$).key", "`kill $$`", "a; kill $$ & 'b' \"", "\x1b[2J\n-k"])
+def test_a_path_is_a_path_whatever_it_holds(name: str, tmp_path: Path, openssl_recorded: t.Any) -> None:
+    src, dest = tmp_path / name, tmp_path / f"{name}.dest"
+    src.write_bytes(keys.ENCRYPTED["PBES2 AES-256"]("P-256"))
+    assert ask(src, dest, passphrase=keys.PASSPHRASE)["changed"]
+    assert keys.spki_by_openssl(dest.read_bytes()) == pki.spki(keys.key("P-256"))
+    assert openssl_recorded.calls
+    assert str(tmp_path) not in openssl_recorded.text
+    # What a message has for a shell holds it as one word.
+    src.write_bytes(b"\xfe\xed\xfe\xed\0\0\0\2")
+    command = refused(lambda: ask(src, dest)).fix.partition(": ")[2].rstrip(".")
+    assert shlex.split(command)[:6] == ["keytool", "-importkeystore", "-srckeystore", str(src), "-destkeystore",
+                                        f"{src}.p12"]
 
 
 def test_two_at_once(src: Path, dest: Path, program: t.Any) -> None:

@@ -78,6 +78,15 @@ def test_wrong_sesam_var_is_named(installation: Path) -> None:
         find(installation, sesam_var="/nowhere")
 
 
+@pytest.mark.parametrize("option", ["sesam2000_ini", "sesam_var", "sm_main", "log_file"])
+@pytest.mark.parametrize("path", ["-rf", "bin/sm_main", "~/x", "$(id)"])
+def test_path_that_is_not_absolute_is_none(installation: Path, option: str, path: str) -> None:
+    """So none is taken for an option of a command, and none is looked for on PATH."""
+    with pytest.raises(layout.NotInstalled) as raised:
+        find(installation, **{option: path})
+    assert str(raised.value) == f"the option {option} has to be an absolute path, and is {path}"
+
+
 def test_a_fifo_for_sesam2000_ini_does_not_hang(installation: Path) -> None:
     (installation / "sesam2000.ini").unlink()
     os.mkfifo(installation / "sesam2000.ini")
