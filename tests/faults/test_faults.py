@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import threading
+import types
 import typing as t
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from faults.site import Site, Stopped
 from faults.table import Row
 from integration import host_program, processes, syslog_socket
 from integration.certificates import Authority
+from integration.controller import Controller
 from integration.secret_text import Secrets
+from integration.watch import Watch
 
 # As many places of each flow; the long form tries all of them.
 KILLS, CUTS = 2, 1
@@ -184,6 +187,23 @@ def test_shell_that_is_left_over_is_found(mark: dict[str, str]) -> None:
     finally:
         processes.kill_tree(shell.pid)
         shell.wait()
+
+
+class _FindsNothing(elsewhere.Fleet):
+    """Whatever is to be killed has ended before."""
+
+    def _wave(self, chosen: t.Sequence[elsewhere.Plan]) -> list[elsewhere.Shot]:
+        host = t.cast(elsewhere.Host, None)
+        return [elsewhere.Shot(plan, host, Row(str(plan), ""), was_missed=True) for plan in chosen]
+
+
+def test_plan_that_never_finds_anything_to_kill_is_not_tried(tmp_path: Path) -> None:
+    host = types.SimpleNamespace(site=types.SimpleNamespace(instance=types.SimpleNamespace(address="127.0.9.9")))
+    secrets = Secrets(Authority().issue())
+    fleet = _FindsNothing([t.cast(elsewhere.Host, host)], t.cast(Controller, None), secrets,
+                          Watch(secrets, [tmp_path], pause=60), syslog_socket.Syslog(missing="not here"))  # fmt: skip
+    rows = [row for row in fleet.rows(elsewhere.plans(2, seed=0), elsewhere.Times(1, 2, 3)) if "dies" in row.fault]
+    assert [(row.saw, row.is_tried) for row in rows] == [("not tried: 10 times there was nothing to kill", False)] * 2
 
 
 def test_syslog_is_searched_for_what_is_secret() -> None:
