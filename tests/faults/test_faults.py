@@ -134,6 +134,17 @@ def test_fault_that_is_documented_otherwise_is_told(name: str, outcome: str, say
     assert [says in words for words in documented.wrong([(name, outcome)])] == [True]
 
 
+@pytest.mark.parametrize(("user", "why"), [(0, "chattr is not installed"), (1, "only root can make it")])
+def test_fault_that_cannot_be_made_is_not_tried(
+    site: Site, monkeypatch: pytest.MonkeyPatch, user: int, why: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setenv("PATH", "")
+    rows = matrix.rows([fault for fault in matrix.AS_ROOT if fault.name == "the key is immutable"], site)
+    assert [(row.saw, row.is_tried, row.broken) for row in rows] == [(f"not tried: {why}", False, [])]
+    assert table.summary(rows).endswith("1 faults: 0 survived as promised, 0 not, 1 not tried")
+
+
 def test_full_disk(site: Site) -> None:
     _assert_green(matrix.full_disks(site, every=30))
 
