@@ -251,6 +251,7 @@ class Lead(t.NamedTuple):
 _LINK = 'rm "$log"; ln -s "$key" "$log"'
 _FOLLOWED_NOT = "is a symbolic link that others than root may have made (uid 65534, its folder uid 65534, mode 0755)"
 _LEFT_OUT = "[left out: it may be a private key]"
+# A key that is not whole: tests/unit/host/test_host_server_log.py.
 LEADS = {
     "link": Lead(_LINK, _FOLLOWED_NOT),
     "link before the run": Lead(_LINK, _FOLLOWED_NOT, is_there_before=True),
@@ -260,8 +261,6 @@ LEADS = {
     "FIFO": Lead('rm "$log"; mkfifo "$log"', "it is a FIFO"),
     "moved": Lead('mv "$key" "$log"', _LEFT_OUT),
     "copied": Lead('cat "$key" >> "$log"; echo it ends >> "$log"', _LEFT_OUT),
-    "copied from its second line on": Lead('tail -n +2 "$key" >> "$log"', _LEFT_OUT),
-    "copied but for its last line": Lead('head -n -1 "$key" >> "$log"', _LEFT_OUT),
 }
 
 

@@ -86,8 +86,8 @@ def tells(comes_to: str, outcome: str) -> bool:
     kind, _colon, which = outcome.partition(": ")
     if which.endswith("NO WAY BACK"):
         return "THE WAY BACK FAILED TOO" in comes_to
-    words: tuple[str, ...] = {"refused": ("refused", f"`{which}`"), "failed": ("back: ", f"`{which}`")}.get(kind, (kind,))
-    return all(word in comes_to for word in words)
+    words = {"refused": ("refused: ", f"`{which}`"), "failed": ("back: ", f"`{which}`")}
+    return all(word in comes_to for word in words.get(kind, (kind,)))
 
 
 Outcomes = t.Iterable[tuple[str, str]]

@@ -196,7 +196,7 @@ class Host:
 
 
 @dataclasses.dataclass
-class _Shot:
+class Shot:
     """One kill, and what was seen of it."""
 
     plan: Plan
@@ -238,7 +238,7 @@ class Fleet:
                 self._tell(f"{len(plans) - len(waiting)} of {len(plans)} kills, {broken} broken")
         return [*rows, _spread(rows), self._watched(), self.logged()]
 
-    def _rows_of(self, shot: _Shot, waiting: list[Plan]) -> list[Row]:
+    def _rows_of(self, shot: Shot, waiting: list[Plan]) -> list[Row]:
         """None, where it found nothing to kill and comes again."""
         if not shot.was_missed or shot.row.broken:
             return [shot.row]
@@ -261,7 +261,7 @@ class Fleet:
                        f"of {times.ends:.1f}")  # fmt: skip
         return found
 
-    def _wave(self, chosen: t.Sequence[Plan]) -> list[_Shot]:
+    def _wave(self, chosen: t.Sequence[Plan]) -> list[Shot]:
         """One kill a host, and one run that converges them all."""
         with futures.ThreadPoolExecutor(len(chosen)) as pool:
             shots = list(pool.map(self._shoot, chosen, self._hosts))
@@ -270,11 +270,11 @@ class Fleet:
 
     # The kill
 
-    def _shoot(self, plan: Plan, host: Host) -> _Shot:
+    def _shoot(self, plan: Plan, host: Host) -> Shot:
         """Start a run, kill, and look at the host when it is alone."""
         host.begin(plan.fails)
         row = Row(str(plan), "", before=host.site.served_in_words())
-        shot = _Shot(plan, host, row)
+        shot = Shot(plan, host, row)
         result = host.notes()[0]
         run, login = host.start(plan.way), time.monotonic()
         self._wait(run, plan, login)
@@ -298,7 +298,7 @@ class Fleet:
             if not plan.fails:
                 self._times[plan.way] = times.shorter(time.monotonic() - login)
 
-    def _look(self, shot: _Shot) -> None:
+    def _look(self, shot: Shot) -> None:
         """Nobody elsewhere is left: what the host does alone."""
         host, site, row, since = shot.host, shot.host.site, shot.row, time.monotonic()
         try:
@@ -322,7 +322,7 @@ class Fleet:
 
     # Secrets
 
-    def _search(self, shot: _Shot, outcome: Outcome, notes: t.Sequence[bytes]) -> None:
+    def _search(self, shot: Shot, outcome: Outcome, notes: t.Sequence[bytes]) -> None:
         """No key and no passphrase in what the run has printed and logged, and in what the host keeps."""
         folder = Path(shot.host.site.instance.folder)
         texts: dict[str, bytes | str] = {
@@ -355,7 +355,7 @@ class Fleet:
 
     # The next run
 
-    def _converge(self, shots: t.Sequence[_Shot]) -> None:
+    def _converge(self, shots: t.Sequence[Shot]) -> None:
         """The next ordinary run, for all hosts at once."""
         for shot in shots:
             shot.host.site.instance.unset()
@@ -364,7 +364,7 @@ class Fleet:
         for name, shot in zip(hosts, shots, strict=True):
             self._judge(shot, outcome, name)
 
-    def _judge(self, shot: _Shot, outcome: Outcome, name: str) -> None:
+    def _judge(self, shot: Shot, outcome: Outcome, name: str) -> None:
         site, row = shot.host.site, shot.row
         row.after = site.served_in_words()
         tree, recap = site.tree(), outcome.recap(name)

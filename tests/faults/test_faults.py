@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import threading
+import types
 import typing as t
 from pathlib import Path
 
@@ -23,10 +24,10 @@ from faults.site import Site, Stopped
 from faults.table import Row
 from integration import host_program, processes, syslog_socket
 from integration.certificates import Authority
+from integration.controller import Controller
 from integration.secret_text import Secrets
+from integration.watch import Watch
 
-# As many places of each flow; the long form tries all of them.
-KILLS, CUTS = 2, 1
 _CALL = re.compile(r"^(?P<name>\w+)\((?P<arguments>.*?)\) += (?P<result>-?\d+)")
 _NAMED = {
     "rename": "rename", "renameat": "rename", "renameat2": "rename", "unlink": "unlink", "mkdir": "mkdir",
@@ -64,14 +65,26 @@ def _assert_green(rows: t.Sequence[Row]) -> None:
 
 @pytest.mark.parametrize("kind", flows.ALL, ids=lambda kind: kind.__name__)
 def test_dies_anywhere(kind: type[flows.Flow], site: Site) -> None:
-    """Every state that a power cut leaves as it is; a few of them, and a few kills, with the run that comes next."""
+    """Every state that a power cut leaves as it is; one of them, and one kill, with the run that comes next.
+
+    The long form tries all of them; here each flow dies at another place.
+    """
     flow = kind()
     run = crashes.whole(flow, site)
     points, cuts = crashes.points(site, run.calls), crashes.power_cuts(flow, site, run)
     assert len(cuts.different) > 5
-    killed = [crashes.kill(flow, site, point) for point in _sample(points, KILLS)]
-    cut = [crashes.cut_power(flow, site, cut, boots=True) for cut in _sample(cuts.different, CUTS)]
-    _assert_green([run.row, *cuts.broken, *killed, *cut])
+    killed = crashes.kill(flow, site, _one_of(points, kind))
+    cut = crashes.cut_power(flow, site, _one_of(cuts.different, kind), boots=True)
+    _assert_green([run.row, *cuts.broken, killed, cut])
+
+
+_Any = t.TypeVar("_Any")
+
+
+def _one_of(items: list[_Any], kind: type[flows.Flow]) -> _Any:
+    """Of the later two thirds: most of what comes first only gets ready."""
+    later = items[len(items) // 3 :]
+    return later[flows.ALL.index(kind) * len(later) // len(flows.ALL)]
 
 
 class _Idle(flows.Flow):
@@ -86,12 +99,6 @@ class _Idle(flows.Flow):
 def test_flow_that_changes_nothing_is_no_flow(site: Site) -> None:
     with pytest.raises(RuntimeError, match="idle changes nothing"):
         crashes.whole(_Idle(), site)
-
-
-def _sample(items: list[t.Any], number: int) -> list[t.Any]:
-    """So many of them, spread over the later two thirds: most of what comes first only gets ready."""
-    later = items[len(items) // 3 :]
-    return [later[place * len(later) // number] for place in range(number)]
 
 
 def test_program_left_alone_is_waited_for(site: Site) -> None:
@@ -127,13 +134,24 @@ def test_fault_that_is_documented_otherwise_is_told(name: str, outcome: str, say
     assert [says in words for words in documented.wrong([(name, outcome)])] == [True]
 
 
+@pytest.mark.parametrize(("user", "why"), [(0, "chattr is not installed"), (1, "only root can make it")])
+def test_fault_that_cannot_be_made_is_not_tried(
+    site: Site, monkeypatch: pytest.MonkeyPatch, user: int, why: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setenv("PATH", "")
+    rows = matrix.rows([fault for fault in matrix.AS_ROOT if fault.name == "the key is immutable"], site)
+    assert [(row.saw, row.is_tried, row.broken) for row in rows] == [(f"not tried: {why}", False, [])]
+    assert table.summary(rows).endswith("1 faults: 0 survived as promised, 0 not, 1 not tried")
+
+
 def test_full_disk(site: Site) -> None:
-    _assert_green(matrix.full_disks(site, every=20))
+    _assert_green(matrix.full_disks(site, every=30))
 
 
 @pytest.mark.parametrize("code", matrix.CODES)
 def test_call_that_fails(code: int, site: Site) -> None:
-    _assert_green(matrix.failing(site, code, every=30))
+    _assert_green(matrix.failing(site, code, every=45))
 
 
 def test_what_dies_elsewhere(tmp_path: Path) -> None:
@@ -184,6 +202,23 @@ def test_shell_that_is_left_over_is_found(mark: dict[str, str]) -> None:
     finally:
         processes.kill_tree(shell.pid)
         shell.wait()
+
+
+class _FindsNothing(elsewhere.Fleet):
+    """Whatever is to be killed has ended before."""
+
+    def _wave(self, chosen: t.Sequence[elsewhere.Plan]) -> list[elsewhere.Shot]:
+        host = t.cast(elsewhere.Host, None)
+        return [elsewhere.Shot(plan, host, Row(str(plan), ""), was_missed=True) for plan in chosen]
+
+
+def test_plan_that_never_finds_anything_to_kill_is_not_tried(tmp_path: Path) -> None:
+    host = types.SimpleNamespace(site=types.SimpleNamespace(instance=types.SimpleNamespace(address="127.0.9.9")))
+    secrets = Secrets(Authority().issue())
+    fleet = _FindsNothing([t.cast(elsewhere.Host, host)], t.cast(Controller, None), secrets,
+                          Watch(secrets, [tmp_path], pause=60), syslog_socket.Syslog(missing="not here"))  # fmt: skip
+    rows = [row for row in fleet.rows(elsewhere.plans(2, seed=0), elsewhere.Times(1, 2, 3)) if "dies" in row.fault]
+    assert [(row.saw, row.is_tried) for row in rows] == [("not tried: 10 times there was nothing to kill", False)] * 2
 
 
 def test_syslog_is_searched_for_what_is_secret() -> None:
