@@ -36,6 +36,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "`sm_main` fails or hangs at the stop":
         ("sm_main exits 1(, whatever it is asked| at the stop)", "sm_main stops nothing and claims success",
          "sm_main prints garbage and exits 1", "sm_main hangs at the stop.*"),
+    "`sm_main` hangs at `status`": ("(rmi is stopped, and )?sm_main hangs at status",),
     "rmi ends only after `stop_timeout`": ("rmi (closes its port, and )?ends only after stop_timeout",),
     "`sm_main` fails or hangs at the start, rmi dies":
         ("sm_main exits 1 at the start", "sm_main starts nothing and claims success", "sm_main hangs at the start",
