@@ -251,7 +251,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
                 self._refuse_to_expose(*self._exposures(why))
             begin = time.monotonic()
             answer: Result = self._execute_module(
-                module_name=f"sep.sesam.{call.module}", module_args=call.arguments, task_vars=task_vars | _NO_SYSLOG)
+                module_name=f"sep.sesam.{call.module}", module_args=call.arguments,
+                task_vars={**task_vars, **_NO_SYSLOG})
         self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
         if "refused" not in answer:
             raise HostFailed(answer)

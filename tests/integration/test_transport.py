@@ -104,7 +104,8 @@ def _compare(run: Outcome, paths: Ways, subtests: pytest.Subtests) -> None:
             refused = ["Look", "Try"] if not way.by else [] if way.key else ["Try"]
             for task in ("Look", "Try"):
                 if task not in refused:
-                    assert _different(got[task], wanted[task]) == {}
+                    assert got[task][0] == wanted[task][0]
+                    assert _different(got[task][1], wanted[task][1]) == {}
                     continue
                 status, result = got[task]
                 assert status == "failed"
@@ -113,10 +114,14 @@ def _compare(run: Outcome, paths: Ways, subtests: pytest.Subtests) -> None:
             _assert_told(way, said(run, name))
 
 
-def _different(one: Answer, other: Answer) -> dict[str, t.Any]:
-    """What two results of a task do not have in common."""
-    left, right = ({"status": status, **result} for status, result in (one, other))
-    return {name: (left.get(name), right.get(name)) for name in {*left, *right} if left.get(name) != right.get(name)}
+def _different(one: t.Any, other: t.Any, place: str = "") -> dict[str, t.Any]:
+    """What two results of a task do not have in common, each with its place."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return {} if one == other else {place: (one, other)}
+    found: dict[str, t.Any] = {}
+    for name in {*one, *other}:
+        found |= _different(one.get(name), other.get(name), f"{place}/{name}")
+    return found
 
 
 def _tour(
