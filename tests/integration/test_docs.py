@@ -404,8 +404,8 @@ def test_what_a_document_names_is_there(document: str) -> None:
     """Tests, files of tests, and commands of the workbench."""
     text = (tree.ROOT / document).read_text()
     quoted = re.findall(r"`([^`\n]+)`", text)
-    called = [words[5:] for words in (*quoted, *re.findall(r"^    (make .*)$", text, re.MULTILINE))
-                if words.startswith("make ")]
+    lines = re.findall(r"^    (make .*)$", text, re.MULTILINE)
+    called = [words[5:] for words in (*quoted, *lines) if words.startswith("make ")]
     missing = [
         *(name for name in quoted if name.startswith("tests/") and not (tree.ROOT / name).exists()),
         *(name for name in quoted if re.fullmatch(r"test_\w+", name) and name not in names_of_tests()),

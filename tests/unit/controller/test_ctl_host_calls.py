@@ -383,9 +383,8 @@ class TaskTimeoutError(BaseException):
     """As that of ansible-core 2.16."""
 
 
-# The newer ones have another place for it, and arguments.
-OF_THE_CORE = getattr(task_executor, "_task_timeout", None)
-CUT_OFF = OF_THE_CORE.TaskTimeoutError(3) if OF_THE_CORE else task_executor.TaskTimeoutError()
+# The newer ones have another place for it.
+CUT_OFF = getattr(task_executor, "_task_timeout", task_executor).TaskTimeoutError(3)
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
