@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import getpass
 import json
@@ -24,13 +25,12 @@ from integration.servers import Server
 from integration.sshd import Sshd
 
 SECONDS = 60.0
-TRANSPORTS = pytest.mark.parametrize("transport", ["stdin", pytest.param("module", marks=needs_modules)])
 
 
-def _over_ssh(server: Server, sshd: Sshd, files: Files, transport: str, **others: t.Any) -> dict[str, Variables]:
+def _over_ssh(server: Server, sshd: Sshd, files: Files, **others: t.Any) -> dict[str, Variables]:
     login = {**local(), **sshd.variables("127.0.1.1", "root")}
     patient = {"stop_timeout": 120, "start_timeout": 120}
-    return {"one": {**login, **server.variables(files, transport=transport, **patient, **others)}}
+    return {"one": {**login, **server.variables(files, **patient, **others)}}
 
 
 def _wait_for_stop(server: Server) -> None:
@@ -39,12 +39,16 @@ def _wait_for_stop(server: Server) -> None:
     server.await_stop(SECONDS)
 
 
-def _halted(server: Server) -> int:
+@contextlib.contextmanager
+def _halted(server: Server) -> t.Iterator[int]:
     """The process of the first run, halted while it holds the lock and rmi is stopped."""
     _wait_for_stop(server)
     (holder,) = processes.holders_of(server.state_folder / "lock")
     os.kill(holder, signal.SIGSTOP)
-    return holder
+    try:
+        yield holder
+    finally:
+        os.kill(holder, signal.SIGCONT)
 
 
 def test_same_run_sent_twice_is_done_once(server: Server, wanted: Pair) -> None:
@@ -94,21 +98,19 @@ def test_lock_that_is_not_given_up_is_told_with_its_holder(
     assert (server.instance.pid(), server.served()) == (pid, old.fingerprint)
 
 
-@TRANSPORTS
 def test_second_run_with_another_certificate_waits_for_the_first(
-    transport: str, authority: Authority, server: Server, controller: Controller, own_sshd: Sshd, files: Files,
+    authority: Authority, server: Server, controller: Controller, own_sshd: Sshd, files: Files,
     tmp_path: Path,
 ) -> None:
     second = authority.issue("second.example")
     other = second.write(tmp_path / "second")
-    runs = [controller.start(_over_ssh(server, own_sshd, files, transport))]
-    holder = _halted(server)
-    runs.append(controller.start(_over_ssh(server, own_sshd, other, transport)))
+    runs = [controller.start(_over_ssh(server, own_sshd, files))]
     lock = server.state_folder / "lock"
-    wait_until(lambda: len(processes.holders_of(lock)) == 2, SECONDS, "the second run has come to the lock")
-    time.sleep(1)
-    assert len(processes.holders_of(lock)) == 2, "it does not wait"
-    os.kill(holder, signal.SIGCONT)
+    with _halted(server):
+        runs.append(controller.start(_over_ssh(server, own_sshd, other)))
+        wait_until(lambda: len(processes.holders_of(lock)) == 2, SECONDS, "the second run has come to the lock")
+        time.sleep(1)
+        assert len(processes.holders_of(lock)) == 2, "it does not wait"
     outcomes = [run.finish() for run in runs]
     assert [outcome.rc for outcome in outcomes] == [0, 0], outcomes[0].output + outcomes[1].output
     assert [outcome.replace().result["action"] for outcome in outcomes] == ["replaced", "replaced"]
@@ -116,17 +118,15 @@ def test_second_run_with_another_certificate_waits_for_the_first(
     assert server.starts() == 3
 
 
-@TRANSPORTS
 def test_second_run_tells_who_the_first_is_when_it_waits_no_longer(
-    transport: str, authority: Authority, server: Server, controller: Controller, own_sshd: Sshd, files: Files,
+    authority: Authority, server: Server, controller: Controller, own_sshd: Sshd, files: Files,
     wanted: Pair, tmp_path: Path,
 ) -> None:
     """And the first one ends as if nothing had been."""
     other = authority.issue("second.example").write(tmp_path / "second")
-    first = controller.start(_over_ssh(server, own_sshd, files, transport))
-    holder = _halted(server)
-    second = controller.run(_over_ssh(server, own_sshd, other, transport, lock_timeout=1))
-    os.kill(holder, signal.SIGCONT)
+    first = controller.start(_over_ssh(server, own_sshd, files))
+    with _halted(server) as holder:
+        second = controller.run(_over_ssh(server, own_sshd, other, lock_timeout=1))
     assert second.rc == 2
     by = f"{getpass.getuser()}@{socket.gethostname()}"
     assert f"): started by {by}, process {holder} of this host, since 20" in second.replace().message
@@ -135,11 +135,11 @@ def test_second_run_tells_who_the_first_is_when_it_waits_no_longer(
     assert server.starts() == 2
 
 
-@TRANSPORTS
+@pytest.mark.parametrize("transport", ["stdin", pytest.param("module", marks=needs_modules)])
 def test_connection_that_asks_again_gets_the_answer_of_the_first(
     transport: str, server: Server, controller: Controller, own_sshd: Sshd, files: Files, wanted: Pair
 ) -> None:
-    host = _over_ssh(server, own_sshd, files, transport)
+    host = _over_ssh(server, own_sshd, files, transport=transport)
     run = controller.start({"one": {**host["one"], "ansible_ssh_retries": 2}}, "-vvvv")
     _wait_for_stop(server)
     assert own_sshd.drop()

@@ -333,10 +333,9 @@ exit $rc
 
 
 @needs_modules
-@pytest.mark.parametrize(("transport", "pipelining"), [("stdin", False), ("module", True), ("module", False)])
+@pytest.mark.parametrize("transport", ["stdin", "module"])
 def test_a_connection_that_breaks_at_the_end_has_nothing_done_twice(
-    transport: str, pipelining: bool, server: Server, wanted: Pair, files: Files, controller: Controller,
-    own_sshd: Sshd, tmp_path: Path,
+    transport: str, server: Server, wanted: Pair, files: Files, controller: Controller, own_sshd: Sshd, tmp_path: Path,
 ) -> None:
     """Whatever retries are configured; but a replacement is asked for its answer."""
     place = Path(server.instance.folder) / "place"
@@ -355,7 +354,7 @@ def test_a_connection_that_breaks_at_the_end_has_nothing_done_twice(
         "Replace": {REPLACE: {**PLACE, **PAIR}},
     }
     host = {**local(python), **own_sshd.variables(addresses.address(0), "root"), **server.variables(files),
-            "ansible_ssh_executable": str(ssh), "ansible_ssh_retries": 2, "ansible_pipelining": pipelining}
+            "ansible_ssh_executable": str(ssh), "ansible_ssh_retries": 2, "ansible_pipelining": False}
     told: dict[str, tuple[str, dict[str, t.Any]]] = {}
     counted: dict[str, int] = {}
     for name, task in tasks.items():

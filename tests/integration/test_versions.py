@@ -60,10 +60,10 @@ def test_main_job(end: matrix.End, server: Server, tmp_path: Path, wanted: Pair,
     assert (second.rc, second.recap()["changed"]) == (0, 0), second.output
     assert server.instance.pid() == pid
 
-    _other_sources(controller, host["one"], server, tmp_path)
     if end == matrix.NEWEST:
         return
-    # The way back and its message on the oldest, too.
+    # What the host code does besides, and the way back and its message, on the oldest too.
+    _other_sources(controller, host["one"], server, tmp_path)
     server.instance.set(start="fails@1")
     Path(server.instance.certificate).unlink()
     third = controller.run(host)

@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -250,12 +251,13 @@ def test_a_server_that_ends_after_the_time_limit_is_started_again(
     site.instance.start()
     real = Path(site.instance.sm_main).rename(f"{site.instance.sm_main}.real")
     late = real.with_name("late")
+    program, mark = shlex.quote(str(real)), shlex.quote(str(late))
     script(Path(site.instance.sm_main), f"""
-        if [ "$1" = stop ] && mkdir '{late}' 2>/dev/null; then
-            (sleep 4; '{real}' "$@"; touch '{late}/done') >/dev/null 2>&1 &
+        if [ "$1" = stop ] && mkdir {mark} 2>/dev/null; then
+            (sleep 4; {program} "$@"; touch {mark}/done) >/dev/null 2>&1 &
             exit 0
         fi
-        exec '{real}' "$@\"""")
+        exec {program} "$@\"""")
     answer = site.replace(new, stop_timeout=1)
     wait_until((late / "done").exists)
     assert site.serves(old)
@@ -411,7 +413,7 @@ def test_what_a_dead_run_left_is_undone(site: t.Any, old: pki.Pair, new: pki.Pai
     assert site.is_on_disk(new)
     assert site.resolve()["journal"]["was_running"]
     third = pki.make("third.example")
-    answer = site.replace(third, not_after=1.0)
+    answer = site.replace(third, not_after=1.0, start_timeout=5, stop_timeout=5)
     # The new run is refused for its own certificate, and has brought the server up again all the same.
     assert (answer["recovered"], answer["refused"]["id"]) == ("undone", "expired")
     assert transaction._done_in_words(answer) == f"interrupted run {dead['run']['id']} undone, then refused (expired)"
@@ -427,7 +429,7 @@ def test_what_a_dead_run_left_is_undone_and_then_done(site: t.Any, old: pki.Pair
     site.instance.set(stop="hangs@1")
     killed(site, site.order(new), lambda: is_used_up(site, "stop"))
     assert list(Path(site.instance.ssl_folder).glob("*.sep-sesam-new"))
-    answer = site.replace(new)
+    answer = site.replace(new, start_timeout=5, stop_timeout=5)
     assert (answer["recovered"], answer["action"], answer["failure"]) == ("undone", "replaced", None)
     assert site.serves(new)
     assert sorted(os.listdir(site.instance.ssl_folder)) == ["sesam.https.crt", "sesam.https.key"]
