@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import typing as t
@@ -89,4 +90,9 @@ def _write(report: Path, found: dict[str, list[Found]], options: argparse.Namesp
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Whoever ends it finds no server of it left.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

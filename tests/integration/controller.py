@@ -96,6 +96,9 @@ class Run:
         except subprocess.TimeoutExpired:
             self.kill()
             raise TimeoutError(f"no end after {seconds} s:\n{self._read('output')}") from None
+        except KeyboardInterrupt:
+            self.kill()
+            raise
         return Outcome(rc, self._read("output"), self._read("results"), time.monotonic() - self._begin)
 
     def kill(self) -> None:
