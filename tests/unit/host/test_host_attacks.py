@@ -443,6 +443,7 @@ def test_who_locks_a_folder_is_named(tmp_path: Path) -> None:
     try:
         while not processes.lock_holders(descriptor):
             time.sleep(0.01)
+        began = processes.started(pid)
         with placing.Places([str(tmp_path / "ssl" / KEY)]) as places:
             told = refused(lambda: places.lock(0.2))
     finally:
@@ -451,7 +452,8 @@ def test_who_locks_a_folder_is_named(tmp_path: Path) -> None:
         os.close(descriptor)
     assert (told.id, told.message) == (
         "locked", f"Another run works in {tmp_path}/ssl: process {pid} of this host, since "
-        f"{locks.moment(processes.started(pid))}. It was waited for 0 s.")
+        f"{locks.moment(began)}. It was waited for 0 s.")
+    assert began
     assert f"ps -fp {pid}" in told.fix
 
 
