@@ -296,14 +296,15 @@ class HostCalls(ActionBase):  # type: ignore[misc]
     def _pipelined(self, wanted: bool | None) -> t.Iterator[None]:
         """The same for a connection that has no such option, as community.general.chroot."""
         # ansible-core looks there instead: into the first one before 2.19, into the second one since.
-        contexts, configured = (self._play_context, self._connection._play_context), self._play_context.pipelining
+        contexts = (self._play_context, self._connection._play_context) if wanted is not None else ()
+        before = [context.pipelining for context in contexts]
         for context in contexts:
-            context.pipelining = configured if wanted is None else wanted
+            context.pipelining = wanted
         try:
             yield
         finally:
-            for context in contexts:
-                context.pipelining = configured
+            for context, value in zip(contexts, before):
+                context.pipelining = value
 
     def _has_option(self, name: str) -> bool:
         """Whether this kind of connection has it."""
