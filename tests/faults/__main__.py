@@ -98,13 +98,15 @@ def _jobs(options: argparse.Namespace, stack: contextlib.ExitStack) -> list[Job]
     """What takes longest comes first."""
     chosen = options.parts or PARTS
     picked = [flow for flow in flows.ALL if (options.flow or "") in flow.name]
+    # Each share runs its flow once as a whole first: where few places are tried, that would be most of its work.
+    shares = max(SHARES // options.every, 1)
     jobs: list[Job] = []
     if "elsewhere" in chosen:
         jobs += _jobs_elsewhere(options, stack.enter_context(syslog_socket.listening()))
     for part, work in (("power", _power), ("crashes", _crashes)):
         if part in chosen:
-            jobs += [functools.partial(work, flow, slice(share * options.every, None, SHARES * options.every))
-                     for flow in picked for share in range(SHARES)]  # fmt: skip
+            jobs += [functools.partial(work, flow, slice(share * options.every, None, shares * options.every))
+                     for flow in picked for share in range(shares)]  # fmt: skip
     if "matrix" in chosen:
         jobs += _jobs_of_matrix(options.fault)
     if "disk" in chosen:
