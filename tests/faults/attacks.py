@@ -25,10 +25,11 @@ import time
 import typing as t
 from pathlib import Path
 
+from integration import orders
 from integration.accounts import NOBODY, open_the_way, start_as_nobody
 from integration.servers import Server
 
-from .site import Site, run_id
+from .site import Site
 
 _EXCHANGE = 2
 _HERE = -100
@@ -213,19 +214,15 @@ def set_permissions(scene: Scene) -> None:
 def convert(scene: Scene) -> None:
     """The key in service, in its place, and into a file of his."""
     for src, dest in itertools.product((_NAMES[1], "x-link-key"), (_NAMES[1], "x-own-key")):
-        scene.site.ask("convert", {
-            "src": str(scene.ini / "ssl" / src), "dest": str(scene.ini / "ssl" / dest), "passphrase": None,
-            "backup": True, "mode": 0o600, "owner": None, "group": None, "check_mode": False,
-            "run": run_id()})  # fmt: skip
+        scene.site.ask("convert", orders.conversion(scene.ini / "ssl" / src, scene.ini / "ssl" / dest, backup=True))
 
 
 def request(scene: Scene) -> None:
     """A key for a request that is pending."""
     for _turn in range(3):
-        scene.site.ask("key_files", {
-            "sesam2000_ini": scene.site.instance.sesam2000_ini, "pending": True, "verb": "make",
-            "key": {"generate": {"type": "EC", "curve": "secp256r1"}}, "certificate": None, "csr": None,
-            "backup": False, "owner": None, "group": None, "check_mode": False, "run": run_id()})  # fmt: skip
+        scene.site.ask("key_files", orders.key_files(
+            sesam2000_ini=scene.site.instance.sesam2000_ini, pending=True,
+            key={"generate": {"type": "EC", "curve": "secp256r1"}}))
 
 
 WORKS: tuple[Work, ...] = (replace, replace_and_go_back, set_permissions, convert, request)

@@ -13,13 +13,13 @@ from pathlib import Path
 from ansible_collections.sep.sesam.plugins.plugin_utils import _requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from integration import accounts
+from integration import accounts, orders
 from integration.certificates import Pair
 from integration.secret_text import PASSPHRASE
 
 from . import disk, promises, told
 from .promises import Contents
-from .site import Answer, Site, run_id
+from .site import Answer, Site
 
 Asked = tuple[str, dict[str, t.Any]]
 
@@ -179,8 +179,7 @@ _PENDING_KEY, _PENDING_CSR = (f"{promises.STATE}/pending/sesam.https.{ending}" f
 
 
 def _make(**wishes: t.Any) -> dict[str, t.Any]:
-    return {"verb": "make", "pending": True, "check_mode": False, "key": None, "certificate": None, "csr": None,
-            "backup": False, "owner": None, "group": None, "run": run_id(), **wishes}  # fmt: skip
+    return orders.key_files(pending=True, **wishes)
 
 
 def _put(site: Site, tree: dict[str, bytes]) -> None:
@@ -320,8 +319,7 @@ class Conversion(_OfKeys):
 
     def asked(self, site: Site) -> Asked:
         key = site.instance.private_key
-        return "convert", {"src": key, "dest": key, "passphrase": PASSPHRASE, "backup": False, "mode": 0o600,
-                           "owner": None, "group": None, "check_mode": False, "run": run_id()}  # fmt: skip
+        return "convert", orders.conversion(key, key, passphrase=PASSPHRASE)
 
 
 ALL: tuple[type[Flow], ...] = (

@@ -15,7 +15,6 @@ import ssl
 import subprocess
 import threading
 import typing as t
-import uuid
 from pathlib import Path
 
 from integration import host_program, servers
@@ -211,8 +210,3 @@ def _end_of(path: str) -> bytes:
     with open(path, "rb") as stream:
         stream.seek(max(os.path.getsize(path) - _MOST_READ, 0))
         return stream.read()
-
-
-def run_id() -> dict[str, str]:
-    """Another run."""
-    return {"id": uuid.uuid4().hex, "by": "tester@controller"}

@@ -10,11 +10,11 @@ import json
 import os
 import subprocess
 import typing as t
-import uuid
 from pathlib import Path
 
 from workbench import tree
 
+from . import orders
 from .certificates import Pair
 from .controller import HOST_PYTHON
 from .servers import Server
@@ -36,7 +36,7 @@ def parameters(server: Server, pair: Pair, **others: t.Any) -> dict[str, t.Any]:
         "chain": [base64.b64encode(der).decode() for der in pair.chain],
         "not_before": pair.certificate.not_valid_before_utc.timestamp(),
         "not_after": pair.certificate.not_valid_after_utc.timestamp(),
-        "run": {"id": uuid.uuid4().hex, "by": "tester@controller"},
+        "run": orders.run(),
         "log_check": "required",
         "start_timeout": 20,
         "stop_timeout": 20,

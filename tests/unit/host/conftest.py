@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import standin
 from ansible_collections.sep.sesam.plugins.module_utils._host import layout, processes
-from integration import accounts
+from integration import accounts, orders
 from unit import pki
 from workbench import tree
 
@@ -199,7 +199,7 @@ class Site:
         begins, ends = pair.certificate.not_valid_before_utc, pair.certificate.not_valid_after_utc
         return {
             **self.parameters,
-            "run": {"id": os.urandom(16).hex(), "by": "tester@controller"},
+            "run": orders.run(),
             "certificate": pair.pem.decode(), "private_key": pair.key_pem.decode(),
             "not_before": begins.timestamp(), "not_after": ends.timestamp(), "log_check": "required",
             "start_timeout": 20, "stop_timeout": 20, "lock_timeout": 5, "keep_backups": 5, "owner": None,

@@ -36,6 +36,7 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
     state,
     transaction,
 )
+from integration import orders
 from integration.accounts import NOBODY, start_as_nobody
 from unit import pki
 from unit.host import keys
@@ -181,10 +182,9 @@ def test_new_key_goes_into_the_folder_that_is_held(
         aside.append(exchange(self, evil))
 
     monkeypatch.setattr(state.State, "make_pending", then_exchanged)
-    answer = key_files.look_or_make({
-        "sesam2000_ini": str(Path(places.sesam_var).parent / "sesam2000.ini"), "pending": True, "verb": "make",
-        "key": {"generate": {"type": "EC", "curve": "secp256r1"}}, "certificate": None, "csr": None, "backup": False,
-        "owner": None, "group": None, "check_mode": False, "run": RUN})
+    answer = key_files.look_or_make(orders.key_files(
+        sesam2000_ini=str(Path(places.sesam_var).parent / "sesam2000.ini"), pending=True,
+        key={"generate": {"type": "EC", "curve": "secp256r1"}}))
     assert answer["changed"]
     assert (aside[0] / "pending" / KEY).stat().st_uid == 0
     assert (Path(places.state_folder) / "pending" / KEY).stat().st_uid == NOBODY
@@ -373,8 +373,7 @@ def test_log_is_read_where_it_is_or_where_the_user_says(site: t.Any, old: pki.Pa
 # Keys that would get another owner
 
 def convert(src: Path, dest: Path, **options: t.Any) -> dict[str, t.Any]:
-    return conversion.convert({"src": str(src), "dest": str(dest), "passphrase": None, "backup": False, "mode": 0o600,
-                               "owner": None, "group": None, "check_mode": False, "run": RUN, **options})
+    return conversion.convert(orders.conversion(src, dest, **options))
 
 
 def test_link_leads_to_no_key_of_another(tmp_path: Path, as_nobody: t.Callable[[t.Callable[[], object]], str]) -> None:

@@ -28,6 +28,7 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
     refusal,
     system_log,
 )
+from integration import orders
 from unit import pki
 from unit.host import keys
 from unit.host.conftest import RUN
@@ -39,9 +40,7 @@ Make = t.Callable[[str], bytes]
 
 def ask(src: Path, dest: Path, **options: t.Any) -> dict[str, t.Any]:
     """The answer, which is plain data and holds no secret."""
-    answer = conversion.convert({
-        "src": str(src), "dest": str(dest), "passphrase": None, "backup": False, "mode": 0o600, "owner": None,
-        "group": None, "check_mode": False, "run": RUN, **options})
+    answer = conversion.convert(orders.conversion(src, dest, **{"run": RUN, **options}))
     text = json.dumps(answer)
     assert [secret for name in keys.TYPES for secret in keys.secrets(name) if secret in text] == []
     return answer
@@ -276,8 +275,7 @@ def test_no_moment_shows_a_wider_mode(src: Path, dest: Path, program: t.Any, tmp
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     dest.write_text("something")
-    parameters = {"src": str(src), "dest": str(dest), "passphrase": None, "backup": True, "mode": 0o600,
-                  "owner": None, "group": None, "check_mode": False, "run": RUN}
+    parameters = orders.conversion(src, dest, backup=True)
     log = tmp_path / "strace"
     done = subprocess.run(
         ["strace", "-f", "-e", "trace=openat,chmod,fchmod,rename,renameat,renameat2", "-o", log,
@@ -374,8 +372,7 @@ def test_a_path_is_a_path_whatever_it_holds(name: str, tmp_path: Path, openssl_r
 
 def test_two_at_once(src: Path, dest: Path, program: t.Any) -> None:
     others = []
-    parameters = {"src": str(src), "dest": str(dest), "passphrase": None, "backup": True, "mode": 0o600,
-                  "owner": None, "group": None, "check_mode": False, "run": RUN}
+    parameters = orders.conversion(src, dest, backup=True)
     for _number in range(4):
         others.append(program.begin("convert", parameters))
     answers = [json.loads(process.communicate()[0]) for process in others]

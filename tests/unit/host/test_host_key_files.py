@@ -27,6 +27,7 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from integration import orders
 from unit import pki
 from unit.host import keys
 from unit.host.conftest import RUN
@@ -82,9 +83,7 @@ def look(where: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def make(where: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
     """The answer, which is plain data; a refusal is shown by its finding alone."""
-    done = answer.answer("key_files", {
-        **where, "verb": "make", "key": None, "certificate": None, "csr": None, "backup": False, "owner": None,
-        "group": None, "check_mode": False, "run": RUN, **options})
+    done = answer.answer("key_files", orders.key_files(**{**where, "run": RUN, **options}))
     json.dumps(done)
     assert (done["refused"] or {}).get("id") != "host-bug", done["refused"]
     return done

@@ -21,9 +21,9 @@ from ansible_collections.sep.sesam.plugins.module_utils._host import (
     state,
     transaction,
 )
+from integration import orders
 from unit import pki
 from unit.host import keys
-from unit.host.conftest import RUN
 from unit.host.test_host_key_files import content, request
 from unit.host.test_host_transaction import FORWARD, killed, steps, tree
 
@@ -37,10 +37,8 @@ def replace(site: t.Any, pair: pki.Pair, where: str = "pending", **options: t.An
 
 def ask_for(site: t.Any, pair: pki.Pair) -> None:
     """Have the key of a pair pending, with its request."""
-    answer = site.program.ask("key_files", {
-        **site.parameters, "pending": True, "verb": "make", "key": content(pair.key_pem), "certificate": None,
-        "csr": content(request(pair.key)), "backup": False, "owner": None, "group": None, "check_mode": False,
-        "run": RUN})
+    answer = site.program.ask("key_files", orders.key_files(
+        **site.parameters, pending=True, key=content(pair.key_pem), csr=content(request(pair.key))))
     assert answer["changed"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from integration import orders
 from unit import pki
 from unit.host import keys
 from unit.host.conftest import RUN
@@ -55,8 +56,7 @@ def test_resolve_and_replace(oldest: Path, make_site: t.Any, program: t.Any, old
 def test_convert(oldest: Path, program: t.Any, tmp_path: Path) -> None:
     old = type(program)(oldest)
     src, dest = tmp_path / "src", tmp_path / "dest"
-    parameters = {"src": str(src), "dest": str(dest), "passphrase": keys.PASSPHRASE, "backup": True, "mode": 0o600,
-                  "owner": None, "group": None, "check_mode": False, "run": RUN}
+    parameters = orders.conversion(src, dest, passphrase=keys.PASSPHRASE, backup=True)
     for make in (keys.PLAIN_TRADITIONAL["traditional"], keys.PLAIN_TRADITIONAL["traditional in DER"],
                  keys.ENCRYPTED["PBES2 AES-256"], keys.ENCRYPTED["PKCS#12 legacy"]):
         for name in ("RSA-2048", "P-384"):
