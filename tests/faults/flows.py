@@ -178,10 +178,6 @@ class _OfKeys(Flow):
 _PENDING_KEY, _PENDING_CSR = (f"{promises.STATE}/pending/sesam.https.{ending}" for ending in ("key", "csr"))
 
 
-def _make(**wishes: t.Any) -> dict[str, t.Any]:
-    return orders.key_files(pending=True, **wishes)
-
-
 def _put(site: Site, tree: dict[str, bytes]) -> None:
     """Further files on the host, closed to others."""
     for name, content in tree.items():
@@ -226,7 +222,7 @@ class NewRequest(_OfKeys):
 
     def asked(self, site: Site) -> Asked:
         wish = {"generate": {"type": "EC", "curve": "secp256r1"}}
-        return "key_files", {**site.parameters(), **_make(key=wish)}
+        return "key_files", {**site.parameters(), **orders.key_files(pending=True, key=wish)}
 
     def broken_now(self, tree: disk.Tree) -> list[str]:
         return _apart(_content(tree, _PENDING_KEY), _content(tree, _PENDING_CSR), "the pending request")
@@ -244,7 +240,7 @@ class SignedRequest(NewRequest):
 
     def asked(self, site: Site) -> Asked:
         unsigned = _requests.csr(_requests.identity(["two.example"]), site.other.key.public_key())
-        return "key_files", {**site.parameters(), **_make(csr=_wish(unsigned))}
+        return "key_files", {**site.parameters(), **orders.key_files(pending=True, csr=_wish(unsigned))}
 
     def broken_now(self, tree: disk.Tree) -> list[str]:
         lost = [] if _content(tree, _PENDING_KEY) == self._key else ["the pending key is lost"]
@@ -285,7 +281,7 @@ class Elsewhere(_OfKeys):
         paths = {"private_key_path": str(site.ini / self._KEY), "certificate_path": str(site.ini / self._CERTIFICATE)}
         wishes = {"key": {"content": site.other.key_pem().decode()},
                   "certificate": {"content": site.other.pem.decode()}}  # fmt: skip
-        return "key_files", _make(**wishes, pending=False, **paths)
+        return "key_files", orders.key_files(pending=False, **wishes, **paths)
 
     def broken_now(self, tree: disk.Tree) -> list[str]:
         return _apart(_content(tree, self._KEY), _content(tree, self._CERTIFICATE), "the certificate elsewhere")
