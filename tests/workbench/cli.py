@@ -32,7 +32,8 @@ def _venv_of_tests() -> venvs.Venv:
 
 
 def _pytest(venv: venvs.Venv, *arguments: str) -> list[str | Path]:
-    return [venv.bin / "pytest", "-n", WORKERS, "--dist", "worksteal", *arguments]
+    # One test at a time for whoever is free: some take a minute, most of them none.
+    return [venv.bin / "pytest", "-n", WORKERS, "--dist", "load", "--maxschedchunk", "1", *arguments]
 
 
 def _become_program(package: str, *arguments: str) -> t.NoReturn:
