@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import socket
 
 _FIRST, _SLOTS, _IN_A_SLOT = 16000, 100, 160
 
 
-def _claimed() -> tuple[socket.socket, int]:
+def _claimed() -> int:
     """The begin of the first slot that nobody has. Its first port is bound as long as this process lives, and says so.
 
     :raises RuntimeError: every slot is taken.
@@ -23,12 +24,13 @@ def _claimed() -> tuple[socket.socket, int]:
         except OSError:
             claim.close()
             continue
-        return claim, begin
+        atexit.register(claim.close)
+        return begin
     raise RuntimeError("every slot of ports is taken")
 
 
 # All of them are below the ports that the kernel gives away.
-_claim, _begin = _claimed()
+_begin = _claimed()
 _numbers_of_this_process = itertools.cycle(range(_begin + 1, _begin + _IN_A_SLOT))
 
 
