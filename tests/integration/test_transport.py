@@ -209,6 +209,27 @@ def test_keywords_of_a_task(
 
 
 @needs_modules
+def test_who_logs_in(
+    server: Server, controller: Controller, tmp_path: Path, own_sshd: Sshd, account: Account
+) -> None:
+    """C(remote_user) of a play, and of a task."""
+    addresses_of = {"by stdin": "127.0.1.1", "by module": "127.0.2.1"}
+    hosts = {host: {**variables, **own_sshd.variables(addresses_of[host], user="")}
+             for host, variables in both(server, ansible_become_password=account.password).items()}
+    for variables in hosts.values():
+        del variables["ansible_user"]
+    playbook = play(tmp_path, {**LOOK, "become": True}, {**LOOK, "name": "Root looks", "remote_user": "root"},
+                    remote_user=account.name)
+    run = controller.run(hosts, "-vvvv", playbook=playbook, env=NO_CHOICE)
+    stdin, module = results(run, "by stdin"), results(run, "by module")
+    assert stdin["Look"][1]["state"] == stdin["Root looks"][1]["state"] == "in_sync", run.output
+    assert stdin == module
+    for address in addresses_of.values():
+        users = re.findall(rf"<{address}> ESTABLISH SSH CONNECTION FOR USER: (\S+)", run.output)
+        assert list(dict.fromkeys(users)) == [account.name, "root"]
+
+
+@needs_modules
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
 def test_strategies_and_programs_that_are_kept(
     strategy: str, server: Server, wanted: Pair, files: Files, controller: Controller, tmp_path: Path
