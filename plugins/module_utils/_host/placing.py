@@ -101,8 +101,11 @@ class Places:
                         backups[path] = self._back_up(path, before)
             self._place_or_go_back(wanted, old)
         except BaseException:
-            for path, backup in backups.items() if not self._is_stuck else ():
-                files.remove(os.path.basename(backup), self._folders[os.path.dirname(path)])
+            if self._is_stuck:
+                system_log.tell_change("Key files: neither the new nor the old in place %s" % _names(wanted), run)
+            else:
+                for path, backup in backups.items():
+                    files.remove(os.path.basename(backup), self._folders[os.path.dirname(path)])
             raise
         finally:
             if not self._is_stuck:

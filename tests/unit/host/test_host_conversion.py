@@ -298,7 +298,9 @@ def test_a_rename_that_fails(src: Path, dest: Path, fails: int, monkeypatch: pyt
     dest.write_text("what was there")
     dest.chmod(0o644)
     calls = []
+    lines: list[str] = []
     real = os.rename
+    monkeypatch.setattr(system_log, "tell", lines.append)
 
     def rename(*arguments: t.Any, **keywords: t.Any) -> None:
         calls.append(arguments)
@@ -313,8 +315,10 @@ def test_a_rename_that_fails(src: Path, dest: Path, fails: int, monkeypatch: pyt
     if fails == 1:
         assert os.listdir(dest.parent) == [dest.name]
         assert "is back" in told.message
+        assert lines == []
     else:
         assert ".sep-sesam-back" in told.fix
+        assert lines == [f"Key files: neither the new nor the old in place {dest}; run={RUN['id']} by={RUN['by']}"]
         assert f"{dest.name}.sep-sesam-back" in os.listdir(dest.parent)
     # The next run does it, and leaves nothing lying about.
     assert ask(src, dest)["changed"]
