@@ -381,7 +381,7 @@ _ENTRIES = (
     _fixed("answer-lost", RUN, _AT_PLACE,
            "The answer of the host came back whole. It is never asked twice by itself.",
            "Run the play again: it looks anew at what is there, and finishes or undoes what was left. If it fails each "
-           "time in this way, look for what prints or ends programs on the host, or take transport: module."),
+           "time in this way, look for what prints or ends programs on the host, or take the other transport."),
     _fixed("host-bug", RUN, _AT_PLACE,
            "The program on the host runs without a fault of its own.",
            "Run it again, it looks anew at what is there; and report the line."),

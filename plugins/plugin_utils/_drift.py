@@ -88,9 +88,8 @@ def _reason(result: Result) -> str:
     """Why the host is in this state, on one line."""
     if _state(result) not in (UNREACHABLE, FAILED):
         return printable(result["reason"])
-    # What a shell said of a Python that is not there stands beside the message.
-    told = [str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout")]
-    text = printable(" ".join(" ".join(told).split())).removeprefix("Task failed: ") or "Ansible did not say why."
+    told = str(result.get("msg") or "")
+    text = printable(" ".join(told.split())).removeprefix("Task failed: ") or "Ansible did not say why."
     if len(text) <= _MOST_OF_BEGIN + _MOST_OF_END:
         return text
     return f"{text[:_MOST_OF_BEGIN]} ... {text[-_MOST_OF_END:]}"

@@ -254,6 +254,8 @@ class HostCalls(ActionBase):  # type: ignore[misc]
                 module_name=f"sep.sesam.{call.module}", module_args=call.arguments,
                 task_vars={**task_vars, **_NO_SYSLOG})
         self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
+        if "module_stdout" in answer:  # What it printed is no answer.
+            raise HostFailed(_lost_by_module(answer, call.secret))
         if "refused" not in answer:
             raise HostFailed(answer)
         # By standard input there is none.
@@ -362,6 +364,13 @@ def _lost(reply: _host_program.Reply, seen: str) -> Result:
     begun = f"has begun its work (Python {printable(reply.python)})" if reply.python else "may have begun its work"
     finding = _catalogue.finding("answer-lost", "place", f"The host {begun}, but {reply.problem} ({seen}).")
     return {"failed": True, "msg": str(finding), "findings": _report.findings_as_data([finding])}
+
+
+def _lost_by_module(answer: Result, secret: str) -> Result:
+    """The same, of a module that died, or that did not run."""
+    seen = {"rc": answer.get("rc"), "stdout": answer["module_stdout"], "stderr": answer.get("module_stderr", "")}
+    reply = _host_program.Reply(began=False, problem="the ordinary module ended without an answer")
+    return _lost(reply, _in_words(seen, reply, secret))
 
 
 def _in_words(seen: dict[str, t.Any], reply: _host_program.Reply, secret: str) -> str:

@@ -146,7 +146,7 @@ def test_a_failure(act: t.Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [
-    {"unreachable": True, "msg": "no route to host"}, {"failed": True, "msg": "MODULE FAILURE", "rc": 1},
+    {"unreachable": True, "msg": "no route to host"}, {"failed": True, "msg": "No such module.", "rc": 1},
 ])
 def test_a_host_that_does_not_answer(act: t.Any, answer: dict[str, t.Any]) -> None:
     action = act(sesam_cert_resolve)

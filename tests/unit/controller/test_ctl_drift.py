@@ -15,7 +15,7 @@ from workbench import tree
 
 STATES = _drift.STATES
 UNREACHABLE = {"unreachable": True, "msg": "Failed to connect to the host via ssh: Connection refused"}
-FAILED = {"failed": True, "msg": "See stderr", "module_stderr": "sh: 1: python9: not found\n", "module_stdout": ""}
+FAILED = {"failed": True, "msg": "answer-lost:\nsh: 1: python9: not found\n"}
 
 
 def finding(level: str = "warning", id: str = "expiring", message: str = "It ends soon.") -> dict[str, str]:
@@ -49,7 +49,7 @@ def test_a_fleet_is_sorted_and_aligned() -> None:
         "h4:  stopped;    -;              -;            -;                start",
         "    The reason of stopped.",
         "h5:  failed",
-        "    See stderr sh: 1: python9: not found",
+        "    answer-lost: sh: 1: python9: not found",
         "h2:  in_sync;    backup.example; 1 day left;   default_location; none",
         "    The reason of in_sync.",
         "    warning expiring: It ends soon. Renew it.",
@@ -118,7 +118,7 @@ HOSTILE = "x\nNo drift on 9 hosts.\r\x1b[2J\u202e\u2028"
 @pytest.mark.parametrize("results", [
     {HOSTILE: result()},
     {"one": result("expired", finding(message=HOSTILE), reason=HOSTILE, names=[HOSTILE, "y"])},
-    {"one": {"failed": True, "msg": HOSTILE, "module_stderr": HOSTILE}},
+    {"one": {"failed": True, "msg": HOSTILE}},
     {"one": {"unreachable": True, "msg": HOSTILE}},
 ])
 def test_what_others_wrote_is_escaped(results: dict[str, dict[str, t.Any]]) -> None:

@@ -215,6 +215,24 @@ def test_what_may_have_begun_is_never_asked_again(act: t.Any, transport: str) ->
     assert calls == []
 
 
+@pytest.mark.parametrize(("rc", "stdout", "stderr", "told"), [
+    (137, "", "", "exit code 137"),
+    (127, "", "/bin/sh: 1: /nowhere/python3: not found\n", "exit code 127: /bin/sh: 1: /nowhere/python3: not found"),
+    (1, "half {", REPLACE["private_key"], "exit code 1: what was printed is not shown, since it repeats what was sent"),
+])
+def test_a_module_without_an_answer(act: t.Any, rc: int, stdout: str, stderr: str, told: str) -> None:
+    """It was killed, there is no Python, or what it is asked comes back."""
+    action = act(sesam_cert_replace, **REPLACE, **NOT_INSTALLED, transport="module")
+    host = Host(action)
+    asked(action, {"failed": True, "msg": "MODULE FAILURE", "rc": rc, "module_stdout": stdout, "module_stderr": stderr})
+    result = action.run(task_vars=VARIABLES)
+    assert (result["failed"], [found["id"] for found in result["findings"]]) == (True, ["answer-lost"])
+    assert result["msg"].startswith(
+        f"answer-lost: The host may have begun its work, but the ordinary module ended without an answer ({told}). ")
+    assert "BEGIN PRIVATE" not in str(result)
+    assert host.programs == []
+
+
 @pytest.mark.parametrize("spoil", [
     lambda out: "Welcome!\r\n" + out.replace("\n", "\r\n") + "\r\nGood bye\r\n",
     lambda out: "no newline here" + out + "sep.sesam answer 3 abc",
