@@ -9,5 +9,5 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What has parts takes longest and comes first, so that at the end no worker waits long for another."""
-    items.sort(key=lambda item: "subtests" not in getattr(item, "fixturenames", ()))
+    """Those that say of themselves that they take long come first."""
+    items.sort(key=lambda item: item.get_closest_marker("takes_long") is None)

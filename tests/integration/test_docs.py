@@ -28,6 +28,8 @@ from integration.controller import OWN, Controller, local
 from integration.servers import Server
 from workbench import neighbours, tree, venvs
 
+pytestmark = pytest.mark.takes_long
+
 HOSTS = ("backup1.example.com", "backup2.example.com")
 MakeServer = t.Callable[..., Server]
 

@@ -19,6 +19,8 @@ from integration.certificates import Files, Pair
 from integration.controller import Controller, Result, local
 from integration.servers import Server
 
+pytestmark = pytest.mark.takes_long
+
 HANGS = {"start_timeout": 5, "stop_timeout": 3}
 
 

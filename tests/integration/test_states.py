@@ -31,6 +31,8 @@ from integration.controller import REPLACE, Controller, Outcome
 from integration.scenario import NAME, Expected, Group, Host, Scenario, scenarios_in
 from integration.sshd import Sshd
 
+pytestmark = pytest.mark.takes_long
+
 _SECONDS = 300.0
 _LARGE = 200 << 20
 _ROUNDS = 5

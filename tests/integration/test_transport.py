@@ -26,6 +26,8 @@ from integration.sshd import Sshd
 from integration.ways import Way, Ways
 from workbench import matrix, pythons
 
+pytestmark = pytest.mark.takes_long
+
 NO_CHOICE = {"SEP_SESAM_TRANSPORT": ""}
 RESOLVE, REPLACE = "sep.sesam.sesam_cert_resolve", "sep.sesam.sesam_cert_replace"
 PLACE = {"sesam2000_ini": "{{ sesam_https_sesam2000_ini }}", "port": "{{ sesam_https_port }}",
