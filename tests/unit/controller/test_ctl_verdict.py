@@ -16,9 +16,8 @@ CA = pki.make_ca()
 PAIR = pki.make("sesam.example", issuer=CA, begins=-20)
 OTHER = pki.make("other.example", begins=-20)
 DAY = 86400.0
-START = (answers.STARTED - answers.NOW) / DAY
-GENERATED = pki.make("localhost", begins=START)
-ISSUED_AT_THE_START = pki.make("localhost", issuer=CA, begins=START)
+GENERATED = pki.make("localhost", begins=-answers.AGE)
+ISSUED_AT_THE_START = pki.make("localhost", issuer=CA, begins=-answers.AGE)
 OLD_SELF_SIGNED = pki.make("localhost", begins=-20)
 EXPIRED = pki.make("sesam.example", begins=-20, ends=-1)
 JOURNAL = {"run": {"id": "abc", "by": "somebody@elsewhere"}}
