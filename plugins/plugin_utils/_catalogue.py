@@ -305,7 +305,7 @@ _ENTRIES = (
           "There is room for the new pair and a backup, and for rmi to log its start; a warning in an audit.",
           "Free at least 1 MiB, or what the message says."),
     Entry("file-immutable", PLACE, _OBSTACLE, _AT_PLACE,
-          "No file that is to be replaced is immutable or append-only (lsattr); a warning in an audit.",
+          "No file to be replaced, nor its folder, is immutable or append-only (lsattr); a warning in an audit.",
           "Ask whoever set that, then take it away with chattr.", is_settable=False),
     Entry("log-unreadable", PLACE, _OBSTACLE, _AT_PLACE,
           "A log that is there can be read, as the proof of a start (log_check: required); a warning in an audit.",

@@ -80,17 +80,16 @@ def main() -> int:
     begin = time.monotonic()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    try:
-        with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=BEGINS_FOLDER)))
-            rows = _run(_jobs(options, stack), folder, options.jobs)
-    except Stopped:
-        print("ended before all was tried")
-        return 130
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=BEGINS_FOLDER)))
+        rows = _run(_jobs(options, stack), folder, options.jobs)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(table.text(rows) + "\n")
     print(table.summary(rows))
     print(f"({time.monotonic() - begin:.0f} s; every single row stands in {options.report})")
+    if stopping.is_set():
+        print("ended before all was tried: the table is of what had come to its end")
+        return 130
     return 1 if any(row.broken for row in rows) else 0
 
 
@@ -150,9 +149,13 @@ def _on_a_site(work: t.Callable[[Site], list[Row]], sites: Sites) -> list[Row]:
 
 
 def _run(jobs: list[Job], folder: Path, at_once: int) -> list[Row]:
+    """The rows of all jobs, but of those that somebody has ended."""
+    rows: list[Row] = []
     with Sites(folder) as sites, futures.ThreadPoolExecutor(at_once) as pool:
-        running = [pool.submit(job, sites) for job in jobs]
-        return [row for one in running for row in one.result()]
+        for one in [pool.submit(job, sites) for job in jobs]:
+            with contextlib.suppress(Stopped):
+                rows += one.result()
+    return rows
 
 
 def _crashes(kind: type[flows.Flow], share: slice, sites: Sites) -> list[Row]:

@@ -21,7 +21,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "read-only, or the folder immutable":
         ("the file system is read-only", "the (folder for backups|disk of the log) is read-only",
          "the (ssl|state) folder is immutable"),
-    "a file of the pair immutable or append-only": ("the (certificate|key) is (immutable|append-only)",),
+    "a file of the pair immutable or append-only, or its folder append-only":
+        ("the (certificate|key) is (immutable|append-only)", "the ssl folder is append-only"),
     "folder or file is a link, dangling or a loop; hard links":
         ("the (ssl folder|certificate|key|state folder) is a .*link.*", "the key has another name .*"),
     "the ini folder is a link, or belongs to another user": ("the ini folder (is a link|belongs) .*",),

@@ -293,6 +293,7 @@ AS_ROOT = (
     Fault("the certificate is immutable", immutable("ssl/sesam.https.crt"), "refused: file-immutable", "chattr -i"),
     Fault("the key is immutable", immutable("ssl/sesam.https.key"), "refused: file-immutable", "chattr -i"),
     Fault("the key is append-only", immutable("ssl/sesam.https.key", "a"), "refused: file-immutable", "chattr -a"),
+    Fault("the ssl folder is append-only", immutable("ssl", "a"), "refused: file-immutable", "chattr -a"),
     Fault("the disk of the log is full", mounted(_log_folder, fill=True), "refused: disk-space", "lgc"),
     Fault("the disk of the log has no inodes", mounted(_log_folder, "size=2m,nr_inodes=10"), "refused: disk-space",
           "inodes"),

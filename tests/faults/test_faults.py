@@ -194,14 +194,16 @@ def test_instants_are_most_often_inside_the_transaction() -> None:
 
 @pytest.mark.parametrize("mark", [{"SSH_CONNECTION": "127.0.0.1 4711 127.0.9.9 222"}, {"SUDO_USER": "sesam-of-a-test"}])
 def test_shell_that_is_left_over_is_found(mark: dict[str, str]) -> None:
-    shell = subprocess.Popen(["/bin/sh", "-c", "sleep 30; true"], env={"PATH": os.environ["PATH"], **mark})
-    try:
-        left = elsewhere.started_over_ssh("127.0.9.9", 222, "sesam-of-a-test")
-        assert shell.pid in left
-        assert f"{shell.pid} /bin/sh -c sleep" in processes.words(shell.pid)
-    finally:
-        processes.kill_tree(shell.pid)
-        shell.wait()
+    with subprocess.Popen(["/bin/sh", "-c", "echo here; sleep 30; true"], stdout=subprocess.PIPE,
+                          env={"PATH": os.environ["PATH"], **mark}) as shell:  # fmt: skip
+        try:
+            # Not before it speaks: at first a new program has no environment that others can see.
+            assert t.cast(t.IO[bytes], shell.stdout).readline() == b"here\n"
+            left = elsewhere.started_over_ssh("127.0.9.9", 222, "sesam-of-a-test")
+            assert shell.pid in left
+            assert f"{shell.pid} /bin/sh -c echo" in processes.words(shell.pid)
+        finally:
+            processes.kill_tree(shell.pid)
 
 
 class _FindsNothing(elsewhere.Fleet):

@@ -46,20 +46,21 @@ def check_files(places: layout.Layout) -> None:
 
 
 def check_replaceable(path: str) -> None:
-    """Refuse a file that has a flag by which not even root can replace it."""
-    flags = _flags(path)
-    for flag, word, letter in _FLAGS:
-        if flags & flag:
-            raise refusal.Refused("file-immutable", "%s cannot be replaced: it is %s (lsattr)." % (path, word),
-                                  "Ask whoever set that, then take it away: chattr -%s %s" % (
-                                      letter, refusal.as_word(path)))
+    """Refuse a file that has a flag by which not even root can replace it, or is in a folder that has one."""
+    for place, is_what in ((path, "it"), (os.path.dirname(path), "its folder")):
+        flags = _flags(place)
+        for flag, word, letter in _FLAGS:
+            if flags & flag:
+                raise refusal.Refused(
+                    "file-immutable", "%s cannot be replaced: %s is %s (lsattr)." % (path, is_what, word),
+                    "Ask whoever set that, then take it away: chattr -%s %s" % (letter, refusal.as_word(place)))
 
 
 def _flags(path: str) -> int:
-    """The flags of a file (C(chattr)); none, where its file system has none or it cannot be read."""
+    """The flags of a file or a folder (C(chattr)); none, where its file system has none or it cannot be read."""
     try:
-        descriptor = files.open_regular(path, pairs.SIZE_LIMIT)
-    except files.Unreadable:
+        descriptor = files.open_folder(path) if os.path.isdir(path) else files.open_regular(path, pairs.SIZE_LIMIT)
+    except (files.Unreadable, OSError):
         return 0
     try:
         # The kernel writes an int, whatever the number says.

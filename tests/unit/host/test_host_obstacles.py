@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import struct
 import subprocess
 import typing as t
@@ -107,9 +108,14 @@ def test_one_log_that_can_be_read_will_do(places: layout.Layout) -> None:
 
 @pytest.mark.parametrize(("flags", "says"), [(0x10, "immutable (lsattr)"), (0x20, "append-only (lsattr)"), (0, "")])
 def test_flags(places: layout.Layout, monkeypatch: pytest.MonkeyPatch, flags: int, says: str) -> None:
-    """Among flags that do no harm."""
+    """Among flags that do no harm, which the folder has as well."""
     Path(places.private_key).touch()
-    monkeypatch.setattr(fcntl, "ioctl", lambda *_arguments: struct.pack("=I", flags | 0x80000) + bytes(4))
+
+    def flags_of(descriptor: int, *_arguments: object) -> bytes:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return struct.pack("=I", 0x80000 | (flags if is_file else 0)) + bytes(4)
+
+    monkeypatch.setattr(fcntl, "ioctl", flags_of)
     if not says:
         obstacles.check_files(places)
         return
@@ -129,19 +135,22 @@ def test_file_systems_without_flags(places: layout.Layout, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("flag", ["i", "a"])
-def test_flags_of_a_real_file(places: layout.Layout, flag: str) -> None:
+@pytest.mark.parametrize("of_what", ["file", "folder"])
+def test_flags_of_a_real_place(places: layout.Layout, flag: str, of_what: str) -> None:
     key = Path(places.private_key)
     key.touch()
-    if not shutil.which("chattr") or subprocess.run(["chattr", f"+{flag}", key], check=False).returncode:
+    place = key if of_what == "file" else key.parent
+    if not shutil.which("chattr") or subprocess.run(["chattr", f"+{flag}", place], check=False).returncode:
         pytest.skip(f"chattr +{flag} is not possible here")
     try:
         told = refused(lambda: obstacles.check_files(places))
         assert told.id == "file-immutable"
-        assert f"chattr -{flag} {key}" in told.fix
-        # A place where perhaps nothing is written.
-        place_checks.check_destination(str(key))
+        assert f"chattr -{flag} {place}" in told.fix
+        if of_what == "file":
+            # A place where perhaps nothing is written.
+            place_checks.check_destination(str(key))
     finally:
-        subprocess.run(["chattr", f"-{flag}", key], check=True)
+        subprocess.run(["chattr", f"-{flag}", place], check=True)
     obstacles.check_files(places)
 
 
