@@ -338,7 +338,7 @@ _ENTRIES = (
            "A key that is converted goes to root or to its owner, or to whom owner names.",
            "Set the option owner to whoever shall have it."),
     _fixed("profile-unusable", PLACE, _AT_PLACE,
-           "sesam2000.profile can be sourced, and root alone can write it.",
+           "sesam2000.profile can be sourced, and root alone can write it and its folder.",
            "Give the profile to root, let nobody else write it, and correct it."),
     _fixed("python-without-ssl", PLACE, _AT_PLACE,
            "The Python that runs on the host can do TLS.",

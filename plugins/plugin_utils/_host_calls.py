@@ -18,7 +18,7 @@ import time
 import typing as t
 import uuid
 
-from ansible import constants
+from ansible import constants, errors
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.sep.sesam.plugins.module_utils import _arguments
@@ -26,6 +26,10 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import _catalogue, _host
 from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 # What Ansible takes for "find one".
+# Raised by ansible-core 2.19 and later where a value is C(omit).
+_OMITTED: t.Any = getattr(errors, "AnsibleValueOmittedError", ())
+# The exit codes of a shell that could not start a program.
+_NOT_STARTED = (126, 127)
 _DISCOVERY = ("", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 _TRANSPORT_VARIABLE = "SEP_SESAM_TRANSPORT"
 _PROGRAM_VARIABLE = "SEP_SESAM_HOST_PROGRAM"
@@ -214,7 +218,10 @@ class HostCalls(ActionBase):  # type: ignore[misc]
         if self._task.delegate_to:
             task_vars = task_vars["ansible_delegated_vars"][self._task.delegate_to]
         configured = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
-        found = str(self._templar.template(configured) or "").strip()
+        try:
+            found = str(self._templar.template(configured) or "").strip()
+        except _OMITTED:
+            return ""
         return "" if found in _DISCOVERY else found
 
     def _no_python(self, task_vars: dict[str, t.Any], seen: str) -> str:
@@ -255,7 +262,7 @@ class HostCalls(ActionBase):  # type: ignore[misc]
                 task_vars={**task_vars, **_NO_SYSLOG})
         self._say(f"ordinary module, since {why}; {time.monotonic() - begin:.2f} s")
         if "module_stdout" in answer:  # What it printed is no answer.
-            raise HostFailed(_lost_by_module(answer, call.secret))
+            raise _without_answer(answer, call.secret)
         if "refused" not in answer:
             raise HostFailed(answer)
         # By standard input there is none.
@@ -366,11 +373,14 @@ def _lost(reply: _host_program.Reply, seen: str) -> Result:
     return {"failed": True, "msg": str(finding), "findings": _report.findings_as_data([finding])}
 
 
-def _lost_by_module(answer: Result, secret: str) -> Result:
-    """The same, of a module that died, or that did not run."""
+def _without_answer(answer: Result, secret: str) -> Refused | HostFailed:
+    """What is to be said of a module that died, or that was never started."""
     seen = {"rc": answer.get("rc"), "stdout": answer["module_stdout"], "stderr": answer.get("module_stderr", "")}
     reply = _host_program.Reply(began=False, problem="the ordinary module ended without an answer")
-    return _lost(reply, _in_words(seen, reply, secret))
+    words = _in_words(seen, reply, secret)
+    if seen["rc"] in _NOT_STARTED and not seen["stdout"].strip():
+        return Refused(_catalogue.finding("python-missing", "place", f"The ordinary module was not started ({words})."))
+    return HostFailed(_lost(reply, words))
 
 
 def _in_words(seen: dict[str, t.Any], reply: _host_program.Reply, secret: str) -> str:

@@ -37,6 +37,8 @@ _START = ("import hashlib,sys;sys.version_info<(3,6)and sys.exit(1);"
 # A terminal repeats what is sent to it, and has no end: nothing is started there, and it repeats no more.
 _NO_TERMINAL = ("if [ -t 0 ]; then stty -echo 2>/dev/null; "
                 "echo 'sep.sesam: standard input is a terminal; nothing was started.' >&2; exit 1; fi; ")
+# What a shell may act on. "sudo -i" has the login shell read the command once more, and escapes for it all but "$".
+_SPECIAL = re.compile(r"[$`\"'\\\n]")
 
 
 def _read_sources() -> tuple[str, str]:
@@ -94,7 +96,14 @@ def command(interpreter: str, environment: str, nonce: str) -> str:
     start = f"{environment} $python -I -c {shlex.quote(_START)}".strip()
     # One that was killed is not followed by another one.
     turn = f"{start} && exit 0; rc=$?; [ $rc -le 128 ] || exit $rc"
-    return f"{_NO_TERMINAL}for python in {places}; do {turn}; done; echo; echo sep.sesam {nonce} no-python; exit 127"
+    return _coded(
+        f"{_NO_TERMINAL}for python in {places}; do {turn}; done; echo; echo sep.sesam {nonce} no-python; exit 127")
+
+
+def _coded(command: str) -> str:
+    """The same command with nothing in it on which a shell acts that only passes it on."""
+    coded = _SPECIAL.sub(lambda found: f"\\0{ord(found.group()):03o}", command)
+    return f'eval "`printf %b {shlex.quote(coded)}`"'
 
 
 def read(nonce: str, stdout: str) -> Reply:

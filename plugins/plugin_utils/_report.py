@@ -20,8 +20,8 @@ from ansible_collections.sep.sesam.plugins.plugin_utils._verdict import Seen, Ve
 _DAY = 86400.0
 # What to look at when a step failed.
 _ADVICE = {
-    "stop": "Find out on the host why `{sm_main} stop rmi` does not end rmi, or takes longer than stop_timeout. An rmi "
-            "that still runs may end yet: look at the port once more. Then run this again.",
+    "stop": "Find out on the host why `{sm_main} stop rmi` does not end rmi, or takes longer than stop_timeout. Then "
+            "run this again.",
     "place": "Mend what the reason names: is the disk full or read-only, a file immutable (lsattr)? "
              "Then run this again.",
     "start": "Run `{sm_main} start rmi` on the host and read what it says and {log}, then run this again.",

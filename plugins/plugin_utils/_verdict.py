@@ -168,7 +168,7 @@ def _not_reachable(seen: Seen) -> Found:
         run = journal["run"]
         return "interrupted", (
             f"A replacement by {printable(run['by'])} (run {printable(run['id'])}) was interrupted, or its way back "
-            f"failed.{'' if seen.served else ' Nothing is served.'}")
+            f"failed, or it gave up a stop that may still come.{'' if seen.served else ' Nothing is served.'}")
     return None
 
 

@@ -68,6 +68,8 @@ class Scene:
     def prepare(self) -> None:
         """What he puts beside the things that he exchanges; second names of root's files stand for a host that allows
         them (fs.protected_hardlinks = 0)."""
+        # Without it nothing is refused: a profile in a folder of his is not sourced.
+        (self.ini / "sesam2000.profile").unlink(missing_ok=True)
         ssl, state, other = self.ini / "ssl", self.ini / "x-state", self.ini / "x-ssl"
         self._fill_state(state)
         (self.ini / "x-link-state").symlink_to(self.outside)

@@ -25,7 +25,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         ("the (certificate|key) is (immutable|append-only)", "the ssl folder is append-only"),
     "folder or file is a link, dangling or a loop; hard links":
         ("the (ssl folder|certificate|key|state folder) is a .*link.*", "the key has another name .*"),
-    "the ini folder is a link, or belongs to another user": ("the ini folder (is a link|belongs) .*",),
+    "the ini folder is a link": ("the ini folder is a link .*",),
+    "the ini folder belongs to another user": ("the ini folder belongs to another user",),
     "no root; state folder of somebody else": ("the run has no rights", "the state folder (is open|belongs) to .*"),
     "ini folder missing": ("the ini folder is missing",),
     "ssl folder or state folder missing, key of another user":
@@ -39,6 +40,7 @@ ROWS: dict[str, tuple[str, ...]] = {
          "sm_main prints garbage and exits 1", "sm_main hangs at the stop.*"),
     "`sm_main` hangs at `status`": ("(rmi is stopped, and )?sm_main hangs at status",),
     "rmi ends only after `stop_timeout`": ("rmi (closes its port, and )?ends only after stop_timeout",),
+    "rmi ends only after both `stop_timeout` and `start_timeout`": ("rmi ends only when nobody waits for it any more",),
     "`sm_main` fails or hangs at the start, rmi dies":
         ("sm_main exits 1 at the start", "sm_main starts nothing and claims success", "sm_main hangs at the start",
          "rmi dies (at|after) its start"),

@@ -114,7 +114,7 @@ def _row(fault: Fault, site: Site) -> Row:
             row.broken.append(f"it took {seconds:.0f} s, and its options say {longest:.0f}")
         row.broken += told.broken(answer) + site.gave_away()
     row.broken += promises.of_any_moment(site.tree(), old, wanted)
-    row.recovered_by = _recovered_by(answer)
+    row.recovered_by = _recovered_by(answer, is_down=row.after == "nothing" != row.during)
     _next_run(site, row, wanted)
     return row
 
@@ -143,15 +143,16 @@ def _longest(*, start_timeout: int, stop_timeout: int, lock_timeout: int) -> int
     return forth + back + _WORK
 
 
-def _recovered_by(answer: Answer) -> str:
+def _recovered_by(answer: Answer, is_down: bool) -> str:
     if not answer.get("failure"):
         return "nothing to recover"
-    return "the next run" if answer["failure"]["way_back"] else "the run itself"
+    return "the next run" if answer["failure"]["way_back"] or is_down else "the run itself"
 
 
 def _next_run(site: Site, row: Row, wanted: promises.Contents) -> None:
     site.instance.unset()
-    answer = site.ask("replace", site.parameters(start_stopped=True))
+    # One that ran is running again without being told to.
+    answer = site.ask("replace", site.parameters(start_stopped=row.during == "nothing"))
     if answer["refused"] or answer["failure"]:
         row.broken.append(f"the next run fails: {told.message(answer)}")
     row.broken += promises.of_the_end(site.tree(), wanted) + site.gave_away()
@@ -231,6 +232,8 @@ FAULTS = (
     # rmi
     Fault("rmi ends only after stop_timeout", ends_late(7), "failed: stop", "Rolled back: the port serves",
           looks_after=11),
+    Fault("rmi ends only when nobody waits for it any more", ends_late(14), "failed: stop",
+          "the next run starts it then", after="nothing", looks_after=16),
     Fault("rmi closes its port, and ends only after stop_timeout", switches(stop_delay="7@1"), "failed: stop",
           "Rolled back: the port serves", looks_after=11),
     Fault("rmi keeps the output and session of sm_main", switches(stdout="inherited", session="shared"), "replaced"),
@@ -281,7 +284,8 @@ FAULTS = (
 )  # fmt: skip
 AS_ROOT = (
     Fault("the key belongs to another user", other_owner, "replaced"),
-    Fault("the ini folder belongs to another user", changed("", 0o700, 65534), "replaced"),
+    Fault("the ini folder belongs to another user", changed("", 0o700, 65534), "refused: profile-unusable",
+          "belong to root"),
     Fault("the state folder belongs to another user", changed(".sep-sesam", 0o700, 65534),
           "refused: state-folder-unsafe", "uid 65534"),
     Fault("the run has no rights", open_to_all, "refused: not-root", "become", plan={"uid": 65534}),

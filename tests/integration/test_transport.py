@@ -106,7 +106,7 @@ def _compare(run: Outcome, paths: Ways, subtests: pytest.Subtests) -> None:
             refused = ["Look", "Try"] if not way.by else [] if way.key else ["Try"]
             for task in ("Look", "Try"):
                 if task not in refused:
-                    assert got[task][0] == wanted[task][0]
+                    assert got[task][0] == wanted[task][0], got[task][1]
                     assert _different(got[task][1], wanted[task][1]) == {}
                     continue
                 status, result = got[task]

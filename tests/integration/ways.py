@@ -189,6 +189,11 @@ def ssh_ways(sshd: Sshd, account: accounts.Account) -> t.Iterator[Ways]:
             "sudo with password, module": Way(become(**password, transport="module"), "module"),
             "sudo without password": Way(become(noisy, ansible_pipelining=False)),
             "sudo with a lecture": Way(become(lectured, ansible_become_password=lectured.password)),
+            # Its login shell reads the command once more.
+            "sudo -i": Way(become(noisy, ansible_become_flags="-H -S -n -i")),
+            "sudo -i with password, found": Way(become(
+                **password, ansible_become_flags="-H -S -i", ansible_python_interpreter="auto_silent")),
+            "sudo -i, module": Way(become(**password, ansible_become_flags="-H -S -i", transport="module"), "module"),
             "sudo su": Way(become(
                 method="community.general.sudosu", ansible_become_user="root", **password), lacks=_NO_GENERAL),
             "sudo requires a terminal": no_tty("you must have a tty")._replace(variables=become(tied)),

@@ -27,14 +27,15 @@ def convert(parameters: dict) -> dict:
     none), and C(findings). It never has the key.
     """
     src, dest = parameters["src"], parameters["dest"]
-    source = key_source.read(src)
     findings = []
     place_checks.check_destination(dest)
-    form, key = _to_pkcs8(source.content, src, parameters["passphrase"])
-    public = _prove(source.content, key, form, parameters["passphrase"])
     with placing.Places([dest]) as places:
         if not parameters["check_mode"]:
             places.lock(placing.LOCK_SECONDS)
+        # Not before: whoever had the lock may have replaced this very key.
+        source = key_source.read(src)
+        form, key = _to_pkcs8(source.content, src, parameters["passphrase"])
+        public = _prove(source.content, key, form, parameters["passphrase"])
         before = places.copy(dest)
         if before and _holds(before.content, key):
             content, default = before.content, before.owner

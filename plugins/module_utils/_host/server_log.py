@@ -36,10 +36,9 @@ _BASE64 = re.compile(r"\s*[A-Za-z0-9+/]+={0,2}\s*$")
 # A line of base64 that is as long is no word.
 _CERTAIN_LENGTH = 40
 LEFT_OUT = "[left out: it may be a private key]"
-_PHRASE = b"Setting up HTTPS certificate"
-_LINE = re.compile(
-    r"Setting up HTTPS certificate from (?:certificate file )?['\"]?(?P<path>.+?)['\"]?"
-    r"(?:\s*\((?P<words>[^()]*)\))?\s*$")
+_PHRASE = "Setting up HTTPS certificate from "
+_KIND_OF_FILE = "certificate file "
+_QUOTES = ("'", '"')
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
 
 
@@ -117,10 +116,26 @@ def _may_be_of_a_key(line: str) -> bool:
 
 def setup_lines(content: bytes) -> t.List[SetupLine]:
     """Every success line in a piece of the log, oldest first."""
-    # The pattern takes time in the square of a line's length, so that nobody shall write a very long one.
-    lines = (clean(line).strip() for line in content.split(b"\n") if _PHRASE in line and len(line) <= _LONGEST_LINE)
-    matches = ((line, _LINE.search(line)) for line in lines)
-    return [SetupLine(line, match.group("path"), match.group("words") or "") for line, match in matches if match]
+    lines = content.split(b"\n")
+    told = (_setup_line(clean(line).strip()) for line in lines if b"HTTPS" in line and len(line) <= _LONGEST_LINE)
+    return [line for line in told if line is not None]
+
+
+def _setup_line(line: str) -> t.Optional[SetupLine]:
+    """What a line says of the certificate; in time that grows as the line does, since others may have written it."""
+    _before, phrase, path = line.partition(_PHRASE)
+    if path.startswith(_KIND_OF_FILE):
+        path = path[len(_KIND_OF_FILE):]
+    before, _bracket, words = path[:-1].rpartition("(") if path.endswith(")") else ("", "", "")
+    if before and ")" not in words:
+        path = before.rstrip()
+    else:
+        words = ""
+    if path.startswith(_QUOTES) and len(path) > 1:
+        path = path[1:]
+    if path.endswith(_QUOTES) and len(path) > 1:
+        path = path[:-1]
+    return SetupLine(line, path, words) if phrase and path else None
 
 
 def last_setup_line(paths: t.Iterable[str], is_named: bool = False) -> t.Optional[t.Tuple[str, SetupLine]]:
@@ -149,9 +164,15 @@ class Watch:
     def __init__(self, paths: t.Iterable[str], is_named: bool = False) -> None:
         self._marks = [_Mark(path, is_named) for path in paths]
 
-    def setup_lines(self) -> t.List[SetupLine]:
-        """Every success line that was written since the watch began, however much there is."""
-        return [line for mark in self._marks for piece in mark.each(_pieces) for line in setup_lines(piece)]
+    def setup_lines(self, deadline: float) -> t.List[SetupLine]:
+        """Every success line that was written since the watch began, as far as it can be read until C(deadline)
+        (C(time.monotonic)): who writes the log might else hold us as long as he likes."""
+        found: t.List[SetupLine] = []
+        for piece in itertools.chain.from_iterable(mark.each(_pieces) for mark in self._marks):
+            found += setup_lines(piece)
+            if time.monotonic() > deadline:
+                break
+        return found
 
     def tail(self) -> bytes:
         """The last of all that was written since the watch began."""
@@ -261,9 +282,9 @@ def _pieces(descriptor: int, begin: int) -> t.Iterator[bytes]:
         if not piece:
             break
         begin += len(piece)
-        whole, line_feed, rest = (rest + piece).rpartition(b"\n")
-        if line_feed:
-            yield whole
+        # Also where no line ends in it, so that whoever reads may give up.
+        whole, _line_feed, rest = (rest + piece).rpartition(b"\n")
+        yield whole
         rest = rest[-_LONGEST_LINE - 1:]
     yield rest
 

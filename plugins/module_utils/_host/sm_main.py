@@ -168,10 +168,11 @@ def environment_of(profile: str) -> t.Dict[str, str]:
     clean = {"PATH": processes.USUAL_PATH, "HOME": _home()}
     if not os.path.lexists(profile):
         return clean
-    fix = "Look at the profile: it has to belong to root and to end well when it is sourced."
+    fix = "Look at the profile: it and its folder have to belong to root, and it has to end well when it is sourced."
     descriptor = _opened_if_trustworthy(profile)
     if descriptor is None:
-        raise refusal.Refused("profile-unusable", "Others than root may have written %s." % profile, fix)
+        message = "Others than root may have written %s, or put it there." % profile
+        raise refusal.Refused("profile-unusable", message, fix)
     # As an admin would, whose shell is mostly bash.
     shell = "/bin/bash" if os.access("/bin/bash", os.X_OK) else "/bin/sh"
     script = '. "$1" >/dev/null 2>&1; exec /usr/bin/env -0'
@@ -196,9 +197,12 @@ def _home() -> str:
 
 
 def _opened_if_trustworthy(path: str) -> t.Optional[int]:
-    """A descriptor of a file, C(None) where others than root or ourselves can have written it, or have led its name to
-    one that root has."""
+    """A descriptor of a file, C(None) where others than root or ourselves can have written it, or have given its name
+    to one that root has: a log of root's, perhaps, with words of theirs."""
+    folders = {os.path.dirname(path), os.path.dirname(os.path.realpath(path))}
     try:
+        if not all(files.may_only_we_write(os.stat(folder)) for folder in folders):
+            return None
         name, descriptor = os.lstat(path), files.open_regular(path, _PROFILE_BYTES, follow_links=True)
     except (OSError, files.Unreadable):
         return None
@@ -212,7 +216,7 @@ def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
          context: t.Optional[processes.Context], spare: Spare = tuple, note: Note = None,
          inherited: t.Sequence[int] = ()) -> Outcome:
     begin = time.monotonic()
-    with tempfile.TemporaryFile() as output:
+    with _place_for_output() as output:
         try:
             # Not run_command: the host code knows no AnsibleModule, and what it starts has to outlive it.
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
@@ -230,6 +234,14 @@ def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
         size = os.fstat(output.fileno()).st_size
         last = os.pread(output.fileno(), _OUTPUT_BYTES, max(size - _OUTPUT_BYTES, 0))
         return Outcome(code, last, time.monotonic() - begin)
+
+
+def _place_for_output() -> t.IO[bytes]:
+    """Where a program writes what it has to say. Where there is no such place, it is started all the same."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
 
 
 def end_in_time(program: dict, seconds: float, spare: Spare) -> None:

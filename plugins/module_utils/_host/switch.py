@@ -29,6 +29,10 @@ class StepFailed(Exception):
         self.reason = reason
 
 
+class StopPending(StepFailed):
+    """The stop was ordered, and rmi runs on: it may still end, when nobody waits for it any more."""
+
+
 class Switch:
     """One pass through the steps, on one rmi."""
 
@@ -73,6 +77,8 @@ class Switch:
 
         One that is not gone in time was told to end all the same: it is given the time of a start to do so. Whoever
         went back at once would find it serving, do nothing, and leave a port where soon nobody listens.
+
+        :raises StopPending: that was not long enough.
         """
         with self._step("stop") as entry:
             begin = time.monotonic()
@@ -84,8 +90,10 @@ class Switch:
             if self._is_gone_by(begin + limit, _POLL_FIRST):
                 return
             is_gone = self._is_gone_by(time.monotonic() + self._start_timeout, _POLL_MOST)
-            raise StepFailed("stop", "sm_main stop rmi: %s; %.0f s after it was called, %s" % (
-                outcome.words(), time.monotonic() - begin, "rmi has ended" if is_gone else self._what_is_there()))
+            error = StepFailed if is_gone or outcome.code else StopPending
+            raise error("stop", "sm_main stop rmi: %s; %.0f s after it was called, %s%s" % (
+                outcome.words(), time.monotonic() - begin, "rmi has ended" if is_gone else self._what_is_there(),
+                ". It may still end: the next run starts it then" if error is StopPending else ""))
 
     def _is_gone_by(self, deadline: float, pause: float) -> bool:
         while self._is_there():
@@ -170,7 +178,7 @@ class Switch:
         with self._step("log_line") as entry:
             deadline = time.monotonic() + LOG_GRACE
             while True:
-                lines = self._watch.setup_lines()
+                lines = self._watch.setup_lines(deadline)
                 fitting = [line for line in lines if line.names(certificate)]
                 if fitting:
                     entry["detail"] = fitting[-1].text

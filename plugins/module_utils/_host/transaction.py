@@ -299,8 +299,8 @@ class _Run:
                     self._forward(rmi, folder, new)
                 except Exception as exc:  # pylint: disable=broad-except
                     # Whatever it was, rmi may be stopped by now: nobody may leave without going back.
-                    self._answer["failure"] = dict(self._answer["failure"] or {"log_since": ""},
-                                                   way_back=self._go_back(journal, "rollback"))
+                    reason = self._go_back(journal, "rollback", is_last=not isinstance(exc, switch.StopPending))
+                    self._answer["failure"] = dict(self._answer["failure"] or {"log_since": ""}, way_back=reason)
                     if isinstance(exc, switch.StepFailed):
                         raise
                     raise switch.StepFailed("switch", refusal.in_words(exc)) from exc
@@ -409,10 +409,13 @@ class _Run:
         _refuse_damaged_journal(seen)  # What is staged may be all that is left of a pair.
         if seen["journal"] is not None:
             journal = way_back.Journal.of(seen["journal"])
-            self._answer["recovered"] = "finished" if journal.is_done(seen) else "undone"
-            if self._answer["recovered"] == "undone":
-                # Somebody may have started rmi since.
-                self._undo(journal._replace(was_running=journal.was_running or bool(seen["rmi"]["is_running"])))
+            if journal.is_done(seen):
+                self._answer["recovered"] = "finished"
+            else:
+                if os.path.lexists(self._places.sm_main):
+                    self._weigh(place_checks.check_sm_main_owner, self._places.sm_main)
+                self._answer["recovered"] = "undone"
+                self._undo(journal.since_then(seen))
         with pair_files.Folder(self._places.ssl_folder) as folder:
             folder.unstage()
         return seen["journal"] is not None
@@ -428,9 +431,10 @@ class _Run:
                     reason, journal.backup or "there was none"),
                 "Nothing, if this run ends well."))
 
-    def _go_back(self, journal: way_back.Journal, part: str) -> str:
+    def _go_back(self, journal: way_back.Journal, part: str, is_last: bool = True) -> str:
         """Go the way back; the answer says why that failed, empty if not.
 
+        The journal stays where it failed, and where it is not the last word (C(is_last)): the next run goes it again.
         Whatever goes wrong here has to be told to somebody: so every error is caught.
         """
         way = way_back.WayBack(self._places, self._kept, self._parameters, self._answer["steps"])
@@ -440,7 +444,8 @@ class _Run:
             way.problems.append(refusal.in_words(exc))
         if not way.problems:
             self._note_downtime()
-            self._tidy(self._kept.clear_journal)
+            if is_last:
+                self._tidy(self._kept.clear_journal)
         return "; ".join(way.problems)
 
     def _tell_syslog(self) -> None:

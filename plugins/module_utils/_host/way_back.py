@@ -54,6 +54,15 @@ class Journal(t.NamedTuple):
         fingerprint = served.fingerprint(leaf)
         return fingerprint in self.right or (not self.served_from_disk and fingerprint != self.new)
 
+    def since_then(self, seen: dict) -> "Journal":
+        """What is left to bring back: somebody may have started rmi since, or have put a pair of his own in place."""
+        journal = self._replace(was_running=self.was_running or bool(seen["rmi"]["is_running"]))
+        on_disk = fingerprints(seen["disk"]["certificate"].get("chain"))
+        if not on_disk or on_disk[0] in (self.new, *self.right):
+            return journal
+        # It may lie nowhere else. Whatever but the new one is served is as it was, or as he wants it.
+        return journal._replace(places_files=False, served_from_disk=False)
+
     def is_done(self, seen: dict) -> bool:
         """Whether the interrupted run had come to its end: the new certificate is in place and served."""
         on_disk = fingerprints(seen["disk"]["certificate"].get("chain"))

@@ -72,7 +72,7 @@ def test_the_host_is_asked_over_standard_input(act: t.Any) -> None:
     host, calls = Host(action), asked(action, {})
     assert run()["state"] == "not_installed"
     assert (len(host.programs), calls) == (1, [])
-    assert host.commands[0].count("LANGUAGE=en $python -I -c ") == 1
+    assert host.commands[0].count("LANGUAGE=en \\0044python -I -c ") == 1
     assert "sesam2000.ini" not in host.commands[0]
     assert b"/nowhere/sesam2000.ini" in host.programs[0]
     assert len(host.said) == 1
@@ -217,11 +217,11 @@ def test_what_may_have_begun_is_never_asked_again(act: t.Any, transport: str) ->
 
 @pytest.mark.parametrize(("rc", "stdout", "stderr", "told"), [
     (137, "", "", "exit code 137"),
-    (127, "", "/bin/sh: 1: /nowhere/python3: not found\n", "exit code 127: /bin/sh: 1: /nowhere/python3: not found"),
+    (127, "half {", "", "exit code 127: half {"),
     (1, "half {", REPLACE["private_key"], "exit code 1: what was printed is not shown, since it repeats what was sent"),
 ])
 def test_a_module_without_an_answer(act: t.Any, rc: int, stdout: str, stderr: str, told: str) -> None:
-    """It was killed, there is no Python, or what it is asked comes back."""
+    """It was killed, it ended by itself, or what it is asked comes back."""
     action = act(sesam_cert_replace, **REPLACE, **NOT_INSTALLED, transport="module")
     host = Host(action)
     asked(action, {"failed": True, "msg": "MODULE FAILURE", "rc": rc, "module_stdout": stdout, "module_stderr": stderr})
@@ -231,6 +231,19 @@ def test_a_module_without_an_answer(act: t.Any, rc: int, stdout: str, stderr: st
         f"answer-lost: The host may have begun its work, but the ordinary module ended without an answer ({told}). ")
     assert "BEGIN PRIVATE" not in str(result)
     assert host.programs == []
+
+
+@pytest.mark.parametrize("rc", [126, 127])
+def test_a_module_that_is_not_started(act: t.Any, rc: int) -> None:
+    """There is no Python: the host has done nothing."""
+    action = act(sesam_cert_replace, **REPLACE, **NOT_INSTALLED, transport="module")
+    Host(action)
+    asked(action, {"failed": True, "msg": "MODULE FAILURE", "rc": rc, "module_stdout": "\r\n",
+                   "module_stderr": "/bin/sh: 1: /nowhere/python3: not found\n"})
+    result = action.run(task_vars=VARIABLES)
+    assert [found["id"] for found in result["findings"]] == ["python-missing"]
+    assert result["msg"].startswith(f"{UNTOUCHED}python-missing: The ordinary module was not started (exit code {rc}: "
+                                    "/bin/sh: 1: /nowhere/python3: not found). ")
 
 
 @pytest.mark.parametrize("spoil", [
@@ -258,11 +271,12 @@ def test_no_python(act: t.Any, interpreter: str, says: str) -> None:
     assert (len(host.commands), calls) == (1, [])
 
 
-@pytest.mark.parametrize("interpreter", ["auto", "auto_silent", "", "/usr/bin/env python3"])
+@pytest.mark.parametrize("interpreter", [
+    "auto", "auto_silent", "", "/usr/bin/env python3", "{{ nothing | default(omit) }}"])
 def test_pythons_that_are_found(act: t.Any, monkeypatch: pytest.MonkeyPatch, interpreter: str) -> None:
     """The first of the usual places that starts; one that does not, or that fails, is passed over."""
     monkeypatch.setattr(_host_program, "INTERPRETERS", ("/nowhere/python3", "/bin/false", "python3"))
-    action, run = look(act, ansible_python_interpreter=interpreter)
+    action, run = look(act, ansible_python_interpreter=trust_as_template(interpreter))
     Host(action)
     assert run()["state"] == "not_installed"
 

@@ -195,6 +195,7 @@ def test_key_of_a_backup_comes_from_the_folder_that_is_held(
 ) -> None:
     """Otherwise a link in another folder could lead to any key of root's, whose certificate everybody knows."""
     site.put(old)
+    Path(site.instance.sesam2000_profile).unlink()
     owned(site.state.parent)
     for top, pair in ((site.state, new), (site.state.parent / "evil", old)):
         backup = top / "backups" / "x"

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -393,6 +394,23 @@ def test_who_works_there_is_waited_for(src: Path, dest: Path, monkeypatch: pytes
     assert ask(src, dest, check_mode=True)["changed"]
     os.close(descriptor)
     assert ask(src, dest)["changed"]
+
+
+def test_key_that_was_replaced_meanwhile_is_the_one_that_counts(dest: Path, program: t.Any) -> None:
+    """By a replacement of the pair, which has the lock: the former key put over the new one would break the pair."""
+    dest.write_bytes(keys.PLAIN_TRADITIONAL["traditional"]("P-256"))
+    descriptor = os.open(dest.parent, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    waits = program.begin("convert", orders.conversion(dest, dest, backup=False))
+    time.sleep(1.5)
+    assert waits.poll() is None
+    new = pki.key_bytes(keys.key("P-384"))
+    dest.write_bytes(new)
+    dest.chmod(0o600)
+    os.close(descriptor)
+    answer = json.loads(waits.communicate(timeout=30)[0])
+    assert (answer["refused"], answer["changed"], answer["form_before"]) == (None, False, "PKCS#8")
+    assert dest.read_bytes() == new
 
 
 @pytest.mark.parametrize("check_mode", [False, True])

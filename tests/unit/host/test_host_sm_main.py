@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import subprocess
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -136,6 +137,35 @@ def test_a_profile_that_others_may_write_is_not_run(
     assert refused.value.id == "profile-unusable"
     assert str(profile) in refused.value.message
     assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize(("owner", "mode"), [(12, 0o700), (0, 0o777)])
+def test_profile_that_others_may_have_put_there(
+    shows_environment: Path, tmp_path: Path, owner: int, mode: int
+) -> None:
+    """It is root's, as a log may be in which stands what others have written; they may give it this name."""
+    profile = tmp_path / "ini" / "profile"
+    profile.parent.mkdir()
+    profile.write_text(f"touch '{tmp_path}/harm'\n")
+    os.chown(profile.parent, owner, 0)
+    profile.parent.chmod(mode)
+    link = tmp_path / "profile"
+    link.symlink_to(profile)
+    for path in (profile, link):
+        with pytest.raises(refusal.Refused, match="Others than root") as refused:
+            run(shows_environment, profile=path)
+        assert refused.value.id == "profile-unusable"
+    assert not (tmp_path / "harm").exists()
+
+
+def test_program_is_started_where_it_cannot_say_anything(
+    shows_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder for temporary files may be gone when rmi is down."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    outcome = run(shows_environment)
+    assert (outcome.code, outcome.output) == (0, b"")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import gather, refusal, switch, transaction
+from integration.accounts import NOBODY
 from standin import state
 from unit import pki
 
@@ -433,6 +434,61 @@ def test_what_a_dead_run_left_is_undone_and_then_done(site: t.Any, old: pki.Pair
     assert (answer["recovered"], answer["action"], answer["failure"]) == ("undone", "replaced", None)
     assert site.serves(new)
     assert sorted(os.listdir(site.instance.ssl_folder)) == ["sesam.https.crt", "sesam.https.key"]
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_what_was_put_in_place_by_hand_since_is_not_undone(
+    site: t.Any, old: pki.Pair, new: pki.Pair, is_started: bool
+) -> None:
+    """Somebody has not waited for the next run; what is in place is his, and no backup has it yet."""
+    site.put(old)
+    site.instance.start()
+    site.instance.set(start="hangs@1")
+    killed(site, site.order(new), lambda: is_used_up(site, "start"))
+    by_hand, wanted = pki.make("by-hand.example"), pki.make("wanted.example")
+    site.put(by_hand)
+    if is_started:
+        site.instance.start()
+    answer = site.replace(wanted)
+    assert (answer["recovered"], answer["action"], answer["failure"]) == ("undone", "replaced", None)
+    assert site.serves(wanted)
+    assert Path(answer["backup"], "sesam.https.key").read_bytes() == by_hand.key_pem
+    kept = {(folder / "sesam.https.key").read_bytes() for folder in (site.state / "backups").iterdir()}
+    assert kept == {old.key_pem, by_hand.key_pem}
+
+
+@pytest.mark.parametrize(("stop", "stays"), [("hangs@1", True), ("ignored", True), ("fails", False)])
+def test_a_stop_that_may_still_come(site: t.Any, old: pki.Pair, new: pki.Pair, stop: str, stays: bool) -> None:
+    """It was ordered, so rmi may end when nobody waits for it any more: the next run knows that it is to run."""
+    site.put(old)
+    site.instance.start()
+    site.instance.set(stop=stop)
+    answer = site.replace(new, stop_timeout=0.5, start_timeout=0.5)
+    assert (answer["failure"]["step"], answer["failure"]["way_back"], answer["action"]) == ("stop", "", "replaced")
+    assert ("It may still end" in answer["failure"]["reason"]) == stays
+    assert (answer["after"]["journal"] is not None) == stays
+    assert site.serves(old)
+    site.instance.unset()
+    site.instance.stop()
+    assert site.replace(new)["action"] == ("replaced" if stays else "placed")
+    assert site.serves(new) == stays
+    assert not (site.state / "journal").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give sm_main away")
+def test_recovery_runs_no_sm_main_of_somebody_else(
+    site: t.Any, old: pki.Pair, new: pki.Pair, script: t.Callable[..., Path], tmp_path: Path
+) -> None:
+    site.put(old)
+    site.instance.start()
+    site.instance.set(start="hangs@1")
+    killed(site, site.order(new), lambda: is_used_up(site, "start"))
+    script(Path(site.instance.sm_main), f"touch {shlex.quote(str(tmp_path / 'ran'))}")
+    os.chown(site.instance.sm_main, NOBODY, NOBODY)
+    answer = site.replace(new, start_timeout=1, stop_timeout=1)
+    assert (answer["refused"]["id"], answer["recovered"], answer["changed"]) == ("sm-main-unusable", None, False)
+    assert not (tmp_path / "ran").exists()
+    assert (site.state / "journal").exists()
 
 
 def test_what_a_dead_run_left_is_finished(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
