@@ -16,13 +16,13 @@ help: ## this list
 demo: ## the main job on an embedded stand-in: nothing else is needed
 	$(workbench) demo
 
-test: ## every test, twelve to twenty minutes on two cores (make test ARGS="-k name" for pytest)
+test: ## every test, ten to twenty minutes on two cores (make test ARGS="-k name" for pytest)
 	$(workbench) test $(ARGS)
 
 matrix: ## the integration tests by both transports, ansible-core 2.16 to newest, Python 3.6 to 3.13: more than an hour
 	$(workbench) matrix $(ARGS)
 
-faults: ## every fault at every place, and a table of what came of each, more than an hour (make faults ARGS="crashes --every 5")
+faults: ## every fault at every place, and a table of what came of each, half an hour to an hour and a half (make faults ARGS="crashes --every 5")
 	$(workbench) faults $(ARGS)
 
 fuzz: ## mutated inputs for all that reads inputs (make fuzz ARGS="--seconds 600")
