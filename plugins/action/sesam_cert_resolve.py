@@ -23,7 +23,7 @@ from ansible_collections.sep.sesam.plugins.plugin_utils import (
     _report,
     _verdict,
 )
-from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused
+from ansible_collections.sep.sesam.plugins.plugin_utils._findings import Finding, Refused, printable
 
 # Bare, with colons, or as openssl and ssh print it: "sha256 Fingerprint=AA:BB:...".
 _FINGERPRINT = re.compile(r"\s*(?:sha-?256(?: fingerprint)?\s*[:=]\s*)?((?:[0-9a-f]{2}:?){32})\s*", re.IGNORECASE)
@@ -44,26 +44,27 @@ class ActionModule(_base.SesamAction):
         seen = _verdict.Seen.of(answer)
         found = find_wanted(seen) if find_wanted else None
         wanted = _verdict.Wanted(fingerprint.group(1).replace(":", "").lower()) if fingerprint else None
-        if found:
+        if isinstance(found, _answers.Answer):
             wanted = _verdict.Wanted(_certificates.fingerprint(found.chain[0]), found.chain)
         verdict = _verdict.judge(seen, wanted, policy)
         result = dict(_report.situation(seen, verdict), ansible_facts=_report.facts(seen, verdict), changed=False)
-        if find_wanted and not found:
-            result["findings"].append(dataclasses.asdict(_no_answer(options["wanted"], seen)))
+        if isinstance(found, Finding):
+            result["findings"].append(dataclasses.asdict(found))
         if find_wanted:
-            result["wanted"] = _in_words(found, seen) if found else None
+            result["wanted"] = _in_words(found, seen) if isinstance(found, _answers.Answer) else None
         if "on_disk" in result:
             result["on_disk"]["certificate"]["pem"] = _certificates.to_pem(seen.on_disk)
         return result
 
-    def _finder(self, options: _base.Options) -> t.Callable[[_verdict.Seen], _answers.Answer | None]:
-        """How the wanted certificate is found, all files read: before the host is asked, so that none is in vain."""
+    def _finder(self, options: _base.Options) -> t.Callable[[_verdict.Seen], _answers.Answer | Finding]:
+        """How the wanted certificate is found, or why not, all files read: before the host is asked in vain."""
         folder = self.folder("wanted", options)
         if folder:
-            offered = self._offered(folder)
+            offered, damaged = self._offered(folder)
             chain = self.read_if_given("chain", options)
             further = _contents.certificates_of(chain).certificates if chain else []
-            return lambda seen: _picked(offered, further, seen)
+            return lambda seen: (_picked(offered, further, seen)
+                                 or _no_answer(options["wanted"], seen, damaged))
         sources = self.sources(options, certificate="wanted")
         if sources.certificate is None:
             raise Refused(_catalogue.finding(
@@ -74,17 +75,26 @@ class ActionModule(_base.SesamAction):
         found = _answers.Answer(wanted, sources.certificate.name, _certificates.spki(wanted[0]))
         return lambda _seen: found
 
-    def _offered(self, folder: str) -> list[_answers.Offered]:
-        """Every certificate in a folder; what is none, such as a letter of the CA, is passed over."""
-        offered = []
-        for name in sorted(os.listdir(folder)):
+    def _offered(self, folder: str) -> tuple[list[_answers.Offered], list[Finding]]:
+        """Every certificate in a folder, and why others cannot be read; a letter of the CA is passed over."""
+        offered, damaged = [], []
+        for name in _names_in(folder):
             path = os.path.join(folder, name)
             try:
                 found = _contents.of(self.read_path("wanted", path)).certificates if os.path.isfile(path) else []
-            except Refused:
+            except Refused as exc:
+                damaged += exc.findings
                 continue
             offered += [_answers.Offered(certificate, path) for certificate in found]
-        return offered
+        return offered, damaged
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as exc:
+        message = f"wanted: the folder {printable(folder)} cannot be read: {exc.strerror}."
+        raise Refused(_catalogue.finding("input-missing", "wanted", message)) from None
 
 
 def _picked(offered: list[_answers.Offered], further: list[t.Any], seen: _verdict.Seen) -> _answers.Answer | None:
@@ -94,10 +104,12 @@ def _picked(offered: list[_answers.Offered], further: list[t.Any], seen: _verdic
     return _answers.pick(offered, keys, now, further) if now else None
 
 
-def _no_answer(folder: str, seen: _verdict.Seen) -> Finding:
+def _no_answer(folder: str, seen: _verdict.Seen, damaged: list[Finding]) -> Finding:
     names = ", ".join(_certificates.names(seen.request)) if seen.request else "the key in place"
+    passed_over = f" What was passed over: {' '.join(found.message for found in damaged)}" if damaged else ""
     return _catalogue.finding(
-        "answer-missing", "current", f"No certificate in {folder} is for {names}; the one in service stays.")
+        "answer-missing", "current",
+        f"No certificate in {folder} is for {names}; the one in service stays.{passed_over}")
 
 
 def _in_words(found: _answers.Answer, seen: _verdict.Seen) -> dict[str, t.Any]:

@@ -64,7 +64,7 @@ class ActionModule(_base.SesamAction):
         if options["current"].strip():
             certificate = _contents.certificates_of(self.read("current", options)).certificates[0]
         spki = _certificates.spki(certificate) if certificate else None
-        if options["keep_key"] and options["private_key_path"]:
+        if options["private_key_path"]:
             spki = self._look(options, task_vars)[0].spki
         there = _issuance.There(certificate, spki)
         plan = _issuance.renew(_wish(options, task_vars), there, keep_key=options["keep_key"] and bool(spki) and bool(

@@ -73,7 +73,8 @@ options:
   current:
     description:
       - The certificate that is in place, as content, or an empty text for none. With it, nothing is written anywhere.
-      - With O(keep_key) and O(private_key_path), the host signs the new certificate.
+      - With O(private_key_path), a new pair is made also where the key there cannot be used or belongs to another
+        certificate. With O(keep_key) too, the host signs the new certificate.
     type: str
   certificate_path:
     description:

@@ -68,7 +68,7 @@ def report(results: t.Mapping[str, Result], chosen: Chosen = None) -> list[str]:
 
 def _listed(chosen: Chosen) -> list[str]:
     """The states chosen, as they come from the command line: a list, or names with commas between them."""
-    names = chosen.split(",") if isinstance(chosen, str) else chosen or []
+    names = chosen if isinstance(chosen, (list, tuple, set)) else "" if chosen is None else str(chosen).split(",")
     return [name for name in (str(name).strip() for name in names) if name]
 
 

@@ -36,12 +36,13 @@ class _Kind(t.NamedTuple):
 
 _ASCII = r"[ -~]*"
 _PRINTABLE = r"[A-Za-z0-9 '()+,./:=?-]*"
+_COUNTRY = r"[A-Za-z]{2}"
 _OID = re.compile(r"[0-2](\.[0-9]+)+", re.ASCII)
 
 # In the order in which a dictionary becomes a subject.
 _KINDS = (
     _Kind("0.9.2342.19200300.100.1.25", "DC", "domainComponent", 0, _ASCII),
-    _Kind("2.5.4.6", "C", "countryName", 2, r"[A-Za-z]{2}"),
+    _Kind("2.5.4.6", "C", "countryName", 2, _COUNTRY),
     _Kind("2.5.4.17", "postalCode", "postalCode", 40),
     _Kind("2.5.4.8", "ST", "stateOrProvinceName", 128),
     _Kind("2.5.4.7", "L", "localityName", 128),
@@ -53,6 +54,8 @@ _KINDS = (
     _Kind("2.5.4.4", "SN", "surname", 32768),
     _Kind("2.5.4.5", "serialNumber", "serialNumber", 64, _PRINTABLE),
     _Kind("0.9.2342.19200300.100.1.1", "UID", "userId", 256),
+    _Kind("2.5.4.46", "dnQualifier", "dnQualifier", 0, _PRINTABLE),
+    _Kind("1.3.6.1.4.1.311.60.2.1.3", "jurisdictionC", "jurisdictionCountryName", 2, _COUNTRY),
     _Kind("2.5.4.3", "CN", "commonName", 64),
     _Kind("1.2.840.113549.1.9.1", "emailAddress", "emailAddress", 255, _ASCII),
 )
@@ -139,7 +142,7 @@ def _attribute(kind: _Kind, text: str, where: str) -> x509.NameAttribute[str]:
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise _wrong(f"{where} has a line break or another control character.", "Write it in one line.")
     if not re.fullmatch(kind.characters, text):
-        if kind.short == "C":
+        if kind.characters == _COUNTRY:
             raise _wrong(f"{where} is no country of two letters.", "Write the code of ISO 3166, such as DE.")
         raise _wrong(f"{where} has a character that {kind.short} cannot hold.", "Write it in plain ASCII letters.")
     # cryptography counts the octets of a CN where the standard counts characters.

@@ -313,7 +313,7 @@ def _seen(line: str) -> str:
         return "create" if "O_CREAT" in arguments or "O_TRUNC" in arguments else ""
     if name == "unlinkat":
         return "rmdir" if "AT_REMOVEDIR" in arguments else "unlink"
-    if _NAMED[name] == "write":
+    if _NAMED[name] in ("write", "fallocate"):
         # Pipes, sockets, terminals, and files without a name.
         is_file = re.match(r"\d+</(?!dev/)", arguments) and "(deleted)" not in arguments
         return "write" if is_file else ""

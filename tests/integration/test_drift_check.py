@@ -59,6 +59,27 @@ def hosted(server: Server, files: Files | None = None, python: str = "", **other
     return {**local(python), **server.variables(files, **others)}
 
 
+def test_host_whose_variables_cannot_be_templated_hides_no_other_one(
+    make_server: MakeServer, controller: Controller, wanted: Pair
+) -> None:
+    """It is the first one, which would print the report."""
+    run = check(controller, {"a broken one": {**local(), "ansible_host": "{{ vault_nope }}"},
+                             "good": hosted(make_server(wanted))})  # fmt: skip
+
+    assert run.rc == 2
+    assert report(run)[0] == "Drift on 1 of 2 hosts: 1 failed."
+    assert "vault_nope" in run.output
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_strategy_that_is_configured_does_no_harm(
+    make_server: MakeServer, controller: Controller, wanted: Pair, strategy: str
+) -> None:
+    server = make_server(wanted)
+    run = check(controller, {"one": hosted(server), "two": hosted(server)}, env={"ANSIBLE_STRATEGY": strategy})
+    assert (run.rc, report(run)[0]) == (0, "No drift on 2 hosts.")
+
+
 def test_in_sync_with_and_without_a_certificate_on_the_controller(
     make_server: MakeServer, controller: Controller, wanted: Pair, files: Files
 ) -> None:

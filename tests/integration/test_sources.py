@@ -114,6 +114,26 @@ def test_selfsigned_keeps_its_key_when_told(make_server: t.Callable[..., Server]
     assert public_key(disk(server)) != public_key(old)
 
 
+def test_certificate_of_a_ca_stays_where_its_key_has_the_wrong_form(
+    make_server: t.Callable[..., Server], controller: Controller
+) -> None:
+    """The commonest mistake is no reason for another certificate: the key is converted."""
+    pair, server = Authority().issue("backup.example"), make_server()
+    contents = {server.instance.certificate: pair.pem, server.instance.private_key: pair.key_pem("TraditionalOpenSSL")}
+    for path, content in contents.items():
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).touch(mode=0o600)
+        Path(path).write_bytes(content)
+
+    run = run_selfsigned(controller, server, names=["backup.example"])
+
+    assert run.rc == 0, run.output
+    assert server.served() == pair.fingerprint
+    assert readers.is_plain_pkcs8_of(server.instance.private_key, server.instance.certificate)
+    again = run_selfsigned(controller, server, names=["backup.example"])
+    assert (again.rc, again.recap()["changed"]) == (0, 0), again.output
+
+
 def test_selfsigned_that_is_right_on_disk_is_only_restarted(
     make_server: t.Callable[..., Server], controller: Controller
 ) -> None:

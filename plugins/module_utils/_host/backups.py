@@ -9,6 +9,7 @@ time in UTC and the id of the run.
 """
 
 import calendar
+import hashlib
 import json
 import os
 import re
@@ -76,21 +77,28 @@ class Backups:
     def _fill(self, folder: str, pair: pair_files.Copies, what: dict) -> None:
         for name, copy in pair.items():
             files.write_new(os.path.join(folder, name), copy.content)
-        modes = {name: {"mode": copy.mode, "uid": copy.owner[0], "gid": copy.owner[1]} for name, copy in pair.items()}
-        content = json.dumps(dict(what, files=modes), sort_keys=True)
+        entries = {name: {"mode": copy.mode, "uid": copy.owner[0], "gid": copy.owner[1],
+                          "sha256": _digest(copy.content)} for name, copy in pair.items()}
+        content = json.dumps(dict(what, files=entries), sort_keys=True)
         files.write_new(os.path.join(folder, _FACTS), content.encode("utf-8"))
         files.sync_folder(folder)
 
     def pair_in(self, path: t.Optional[str]) -> pair_files.Copies:
-        """The pair in a backup; no path stands for a pair that was not there."""
+        """The pair in a backup; no path stands for a pair that was not there.
+
+        :raises ValueError: it is not what was kept.
+        """
         if path is None:
             return {}
         folder = self._at(os.path.basename(path))
         facts = json.loads(files.read_regular(os.path.join(folder, _FACTS), _SIZE_LIMIT).content.decode("utf-8"))
-        return {
-            name: pair_files.Copy(files.read_regular(os.path.join(folder, name), _SIZE_LIMIT).content,
-                                  entry["mode"], (entry["uid"], entry["gid"]))
-            for name, entry in facts["files"].items()}
+        pair = {}
+        for name, entry in facts["files"].items():
+            content = files.read_regular(os.path.join(folder, name), _SIZE_LIMIT).content
+            if entry.get("sha256") not in (None, _digest(content)):  # Former versions noted none.
+                raise ValueError("%s is damaged" % os.path.join(path, name))
+            pair[name] = pair_files.Copy(content, entry["mode"], (entry["uid"], entry["gid"]))
+        return pair
 
     def listed(self) -> t.Optional[t.List[dict]]:
         """The backups as plain data, newest first, at most 50; C(None) where there is no right to look.
@@ -155,6 +163,10 @@ class Backups:
     def _named(self, name: str) -> str:
         """The path of a backup for a person, and for what is written down."""
         return os.path.join(self._path, name)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 _NOTHING = os.stat_result([0] * 10)

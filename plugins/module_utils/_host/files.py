@@ -284,15 +284,22 @@ def hold_private_folder(path: str) -> int:
         pass
     # Also where it is there: who made it may have died just after.
     sync_folder(os.path.dirname(path))
-    held = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    status = os.fstat(held)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+    held = os.open(path, _HOLD)
+    try:
+        check_private(path, os.fstat(held), os.geteuid())
+    except refusal.Refused:
         os.close(held)
+        raise
+    return held
+
+
+def check_private(path: str, status: os.stat_result, *owners: int) -> None:
+    """Refuse what is no folder of an owner's alone."""
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in owners or stat.S_IMODE(status.st_mode) & 0o077:
         raise refusal.Refused(
             "state-folder-unsafe", "%s is not a folder of our own alone: it is %s, uid %d, mode %04o." % (
                 refusal.by_name(path), kind(status.st_mode), status.st_uid, stat.S_IMODE(status.st_mode)),
             "Look who made it, then move it away; it is made anew with mode 0700.")
-    return held
 
 
 def through(descriptor: int, name: str = "") -> str:

@@ -43,49 +43,53 @@ def look_or_make(parameters: dict) -> dict:
     Where: C(private_key_path), C(certificate_path), C(csr_path), absolute, or C(None); or C(pending), true, and what
     C(layout.find) needs.
     """
-    kept = None
     if parameters.get("pending"):
-        places = place_checks.find_installation(parameters)
-        kept = state.State(places.state_folder)
-        paths: Paths = {_KEY: kept.pending_key, _CERTIFICATE: None, _CSR: kept.pending_csr}
-        if parameters["verb"] == "look" and kept.is_answered(places.private_key):
-            return dict(_look(dict.fromkeys(paths)), paths=paths)
-    else:
-        paths = {name: parameters.get(name + "_path") for name in (_KEY, _CERTIFICATE, _CSR)}
+        return _pending(parameters)
+    paths: Paths = {name: parameters.get(name + "_path") for name in (_KEY, _CERTIFICATE, _CSR)}
     if parameters["verb"] == "look":
         return _look(paths)
-    if kept is None:
-        for path in filter(None, paths.values()):
-            place_checks.check_destination(path)
-    elif not parameters["check_mode"]:
-        return _make_pending(kept, paths, parameters)
+    for path in filter(None, paths.values()):
+        place_checks.check_destination(path)
     return _Work(paths, parameters).do()
+
+
+def _pending(parameters: dict) -> dict:
+    """In the folder that is ours alone: the key and the request of somebody else would be sent to the CA."""
+    places = place_checks.find_installation(parameters)
+    kept = state.State(places.state_folder)
+    paths: Paths = {_KEY: kept.pending_key, _CERTIFICATE: None, _CSR: kept.pending_csr}
+    try:
+        if parameters["verb"] == "make" and not parameters["check_mode"]:
+            return _make_pending(kept, paths, parameters)
+        kept.hold()
+        if parameters["verb"] == "make":
+            return _Work(paths, parameters, kept.held).do()
+        nothing = dict.fromkeys(paths) if kept.is_answered(places.private_key) else paths
+        return dict(_look(nothing, kept.held), paths=paths)
+    finally:
+        kept.unlock()
 
 
 def _make_pending(kept: state.State, paths: Paths, parameters: dict) -> dict:
     """Under the lock of the replacement, which may be about to take this key."""
     waited = kept.lock(parameters["run"], placing.LOCK_SECONDS, timeout_same_run=placing.LOCK_SECONDS)
-    try:
-        kept.make_pending()
-        for path in filter(None, paths.values()):
-            place_checks.check_destination(path)
-        return _Work(paths, parameters, kept.held, waited).do()
-    finally:
-        kept.unlock()
+    kept.make_pending()
+    for path in filter(None, paths.values()):
+        place_checks.check_destination(path)
+    return _Work(paths, parameters, kept.held, waited).do()
 
 
 # Looking
 
-def _look(paths: Paths) -> dict:
+def _look(paths: Paths, held: t.Callable[[str], str] = str) -> dict:
     """C(paths), C(private_key), C(certificate), C(csr), C(clock), C(has_openssl), C(refused), as plain data.
 
     Each file has C(status) (C(file), or why it could not be read as one), C(reason), C(mode), C(uid), C(gid),
     and of its contents: the key C(form) and C(spki), the certificate C(chain), the request C(der). All DER is in
     base64, and C(None) what is not there or not known.
     """
-    key, key_content = _read(paths[_KEY])
-    certificate, certificate_content = _read(paths[_CERTIFICATE])
-    csr, csr_content = _read(paths[_CSR])
+    (key, key_content), (certificate, certificate_content), (csr, csr_content) = [
+        _read(path and held(path)) for path in (paths[_KEY], paths[_CERTIFICATE], paths[_CSR])]
     found = pairs.csr_in(csr_content)
     return {
         "paths": paths,

@@ -74,21 +74,21 @@ def _prove(path: str, key: bytes, certificate: str) -> None:
     """Have the TLS library load both. The key goes through a pipe: no copy of it lies in another file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers(served.ALL_CIPHERS)
-    reading, writing = os.pipe()
-    try:
-        os.set_blocking(writing, False)  # No key is so long that a pipe does not hold it.
-        os.write(writing, key)
-        os.close(writing)
-        with tempfile.TemporaryFile() as public:
-            public.write(certificate.encode("ascii"))
-            public.flush()
+    with tempfile.TemporaryFile() as public:
+        public.write(certificate.encode("ascii"))
+        public.flush()
+        reading, writing = os.pipe()
+        try:
+            os.set_blocking(writing, False)  # No key is so long that a pipe does not hold it.
+            os.write(writing, key)
+            os.close(writing)
             context.load_cert_chain("/proc/self/fd/%d" % public.fileno(), "/proc/self/fd/%d" % reading, password=b"")
-    except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError.
-        # Other errors are what a pipe answers to being asked where it is.
-        words = " (%s)" % exc if isinstance(exc, ssl.SSLError) else ""
-        raise refusal.Refused(
-            "pair-mismatch", "The certificate does not belong to the private key %s%s." % (path, words),
-            "Hand in the certificate that was issued for this key, or request a new one for it.",
-            subject="wanted") from exc
-    finally:
-        os.close(reading)
+        except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError.
+            # Other errors are what a pipe answers to being asked where it is.
+            words = " (%s)" % exc if isinstance(exc, ssl.SSLError) else ""
+            raise refusal.Refused(
+                "pair-mismatch", "The certificate does not belong to the private key %s%s." % (path, words),
+                "Hand in the certificate that was issued for this key, or request a new one for it.",
+                subject="wanted") from exc
+        finally:
+            os.close(reading)

@@ -25,7 +25,7 @@ _FLAGS = ((0x10, "immutable", "i"), (0x20, "append-only", "a"))
 def found(places: layout.Layout, parameters: dict) -> t.List[dict]:
     """All of them, as findings."""
     told = []
-    checks = [check_files, check_space, check_log_space]
+    checks = [check_files, check_state_folder, check_space, check_log_space]
     # Who is not root may see less of the log than a replacement does.
     if needs_log(parameters) and os.geteuid() == 0:
         checks.append(check_log)
@@ -39,15 +39,23 @@ def found(places: layout.Layout, parameters: dict) -> t.List[dict]:
     return told
 
 
-def check_files(places: layout.Layout) -> None:
-    """Refuse a pair of which not even root can replace a file."""
+def check_files(places: layout.Layout, are_replaced: bool = True) -> None:
+    """Refuse a pair of which not even root can replace a file, or change its owner and mode."""
     for path in (places.certificate, places.private_key):
-        check_replaceable(path)
+        check_replaceable(path, is_replaced=are_replaced)
 
 
-def check_replaceable(path: str) -> None:
-    """Refuse a file that has a flag by which not even root can replace it, or is in a folder that has one."""
-    for place, is_what in ((path, "it"), (os.path.dirname(path), "its folder")):
+def check_state_folder(places: layout.Layout) -> None:
+    """Refuse a folder of state that somebody else has made: nothing in it is to be believed."""
+    files.check_private(places.state_folder, os.lstat(places.state_folder), 0, os.geteuid())
+
+
+def check_replaceable(path: str, is_replaced: bool = True) -> None:
+    """Refuse a file that has a flag by which not even root can replace it, or is in a folder that has one.
+
+    C(is_replaced): false where nothing but owner and mode change, for which the folder does not matter.
+    """
+    for place, is_what in ((path, "it"), (os.path.dirname(path), "its folder"))[:1 + is_replaced]:
         flags = _flags(place)
         for flag, word, letter in _FLAGS:
             if flags & flag:

@@ -99,6 +99,8 @@ def _shake_hands(connection: socket.socket, context: ssl.SSLContext, deadline: f
             connection.sendall(outgoing.read())
             data = connection.recv(1 << 16)
             received += data
+            if time.monotonic() > deadline:
+                raise socket.timeout
             if not data or len(received) > _MOST_BYTES:
                 return _not_tls(received, "the connection was closed during the handshake")
             incoming.write(data)

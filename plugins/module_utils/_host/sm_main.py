@@ -32,12 +32,13 @@ _STATUS_SECONDS = 30
 # Where sm_main status came to this limit and had told nothing: it is not waited for again in this run.
 _SILENT: t.Set[str] = set()
 _OUTPUT_BYTES = 4 << 20
+_OUTPUT_ROOM = 1 << 16
 _SAID_LENGTH = 300
 _GRACE = 2.0
 _PAUSE = 0.05
 _ONLINE = re.compile(r": rmi\s+\[\s*(\d+)\s*\]: online\s*$", re.MULTILINE)
 # The line of any daemon, whatever the word for its state: a name, a PID perhaps, a colon, the word.
-_ANY_DAEMON = re.compile(r": [\w-]+\s+(?:\[\s*\d+\s*\])?\s*: \S", re.MULTILINE)
+_ANY_DAEMON = re.compile(r": [\w-]+\s+(?:\[\s*\d+\s*\]\s*)?: \S", re.MULTILINE)
 _HANDLED = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 
@@ -233,13 +234,15 @@ def _run(command: t.List[str], timeout: float, environment: t.Dict[str, str],
             _end_group(process.pid, set(spare()), process.poll)
         size = os.fstat(output.fileno()).st_size
         last = os.pread(output.fileno(), _OUTPUT_BYTES, max(size - _OUTPUT_BYTES, 0))
-        return Outcome(code, last, time.monotonic() - begin)
+        return Outcome(code, last.rstrip(b"\0"), time.monotonic() - begin)  # Behind what was said is room alone.
 
 
 def _place_for_output() -> t.IO[bytes]:
-    """Where a program writes what it has to say. Where there is no such place, it is started all the same."""
+    """Where a program writes what it has to say. Where there is no place or no room, it is started all the same."""
     try:
-        return tempfile.TemporaryFile()
+        output = tempfile.TemporaryFile()  # noqa: SIM115 (whoever asks for it closes it)
+        os.posix_fallocate(output.fileno(), 0, _OUTPUT_ROOM)
+        return output
     except OSError:
         return open(os.devnull, "w+b")
 

@@ -45,6 +45,22 @@ class State:
     def backups(self) -> backups.Backups:
         return backups.Backups(os.path.join(self.path, _BACKUPS), self._at(_BACKUPS))
 
+    def hold(self) -> None:
+        """Hold the folder if it is there, to look at it: nobody but root or ourselves has put anything into it.
+
+        :raises refusal.Refused: it is that of somebody else.
+        """
+        try:
+            held = os.open(self.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return  # What is in it cannot be seen either.
+        self._held = held
+        try:
+            files.check_private(self.path, os.fstat(held), 0, os.geteuid())
+        except refusal.Refused:
+            self.unlock()
+            raise
+
     # The lock
 
     def lock(self, run: dict, timeout: float, timeout_same_run: float) -> float:
@@ -53,6 +69,7 @@ class State:
         :param timeout_same_run: seconds to wait for a run with the same id: its answer is ours.
         :raises refusal.Refused: another run holds it and does not end in time.
         """
+        self.unlock()
         self._held = files.hold_private_folder(self.path)
         self._lock = os.open(self._at(_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         begin = time.monotonic()

@@ -90,7 +90,8 @@ class Switch:
             if self._is_gone_by(begin + limit, _POLL_FIRST):
                 return
             is_gone = self._is_gone_by(time.monotonic() + self._start_timeout, _POLL_MOST)
-            error = StepFailed if is_gone or outcome.code else StopPending
+            # Whatever sm_main said: it may have told rmi to end, and have waited for it no longer.
+            error = StepFailed if is_gone else StopPending
             raise error("stop", "sm_main stop rmi: %s; %.0f s after it was called, %s%s" % (
                 outcome.words(), time.monotonic() - begin, "rmi has ended" if is_gone else self._what_is_there(),
                 ". It may still end: the next run starts it then" if error is StopPending else ""))

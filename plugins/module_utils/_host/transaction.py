@@ -237,7 +237,7 @@ class _Run:
         if action != "none":
             place_checks.check_files(self._places)
         if action in ("replaced", "placed", "permissions"):
-            obstacles.check_files(self._places)
+            obstacles.check_files(self._places, are_replaced=action != "permissions")
         if action in ("replaced", "placed") and self._key_path is not None:
             self._private_key = self._key_on_host(self._key_path)
         self._weigh(place_checks.check_validity, self._parameters)
@@ -299,7 +299,7 @@ class _Run:
                     self._forward(rmi, folder, new)
                 except Exception as exc:  # pylint: disable=broad-except
                     # Whatever it was, rmi may be stopped by now: nobody may leave without going back.
-                    reason = self._go_back(journal, "rollback", is_last=not isinstance(exc, switch.StopPending))
+                    reason = self._go_back(journal, "rollback", old, is_last=not isinstance(exc, switch.StopPending))
                     self._answer["failure"] = dict(self._answer["failure"] or {"log_since": ""}, way_back=reason)
                     if isinstance(exc, switch.StepFailed):
                         raise
@@ -412,7 +412,7 @@ class _Run:
             if journal.is_done(seen):
                 self._answer["recovered"] = "finished"
             else:
-                if os.path.lexists(self._places.sm_main):
+                if os.path.exists(self._places.sm_main):
                     self._weigh(place_checks.check_sm_main_owner, self._places.sm_main)
                 self._answer["recovered"] = "undone"
                 self._undo(journal.since_then(seen))
@@ -431,7 +431,8 @@ class _Run:
                     reason, journal.backup or "there was none"),
                 "Nothing, if this run ends well."))
 
-    def _go_back(self, journal: way_back.Journal, part: str, is_last: bool = True) -> str:
+    def _go_back(self, journal: way_back.Journal, part: str, old: t.Optional[pair_files.Copies] = None,
+                 is_last: bool = True) -> str:
         """Go the way back; the answer says why that failed, empty if not.
 
         The journal stays where it failed, and where it is not the last word (C(is_last)): the next run goes it again.
@@ -439,7 +440,7 @@ class _Run:
         """
         way = way_back.WayBack(self._places, self._kept, self._parameters, self._answer["steps"])
         try:
-            way.go(journal, part)
+            way.go(journal, part, old)
         except Exception as exc:  # pylint: disable=broad-except
             way.problems.append(refusal.in_words(exc))
         if not way.problems:
@@ -482,6 +483,6 @@ def _rmi_in(seen: dict) -> gather.Rmi:
 
 
 def _has_changed(steps: t.List[dict], before: dict, after: dict) -> bool:
-    """Whether anything was done to the server, or is not as it was."""
+    """Whether anything was done to the server, or is not as it was. That a stop may still come is no change yet."""
     return any(step["ok"] and step["name"] in ("stop", "place", "start") for step in steps) or any(
-        before[name] != after[name] for name in ("disk", "journal"))
+        before[name] not in (None, after[name]) for name in ("disk", "journal"))

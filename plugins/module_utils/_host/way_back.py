@@ -88,10 +88,12 @@ class WayBack:
         self._steps = steps
         self.problems: t.List[str] = []
 
-    def go(self, journal: Journal, part: str) -> None:
+    def go(self, journal: Journal, part: str, old: t.Optional[pair_files.Copies] = None) -> None:
         """Bring the old pair back where it is not in place, and make rmi serve it where it does not.
 
         What went wrong stands in C(problems) then.
+
+        :param old: the old pair, where this run still has it; else it is what was kept.
         """
         rmi = gather.find_rmi(self._places, self._parameters)
         if rmi.address is None:
@@ -100,40 +102,59 @@ class WayBack:
         is_right = bool(rmi.is_running) and journal.is_right(rmi.rest_port.look().leaf)
         needs_cycle = not is_right if journal.was_running else bool(rmi.is_running)
         with pair_files.Folder(self._places.ssl_folder) as folder:
-            old = self._staged(journal, folder)
+            old = self._kept_pair(journal, folder) if old is None else old
+            is_staged = self._stage(journal, folder, old)
             way = switch.Switch(part, self._places, rmi, context, self._parameters, self._steps,
                                 self._kept.note_program)
             try:
                 if needs_cycle:
                     self._try(way.stop)
-                if old is not None:
+                if is_staged:
                     self._try(lambda: way.place(folder, t.cast(pair_files.Copies, old), pair_files.OLD))
                 if needs_cycle and journal.was_running:
                     self._try(way.start)
                     self._try(lambda: way.await_served(journal.is_right))
             finally:
                 way.close()
-            if self.problems and self._is_as_before(journal, folder, rmi):
+            if self.problems and self._is_as_before(journal, folder, rmi, old):
                 self.problems = []  # It took a second try, or more time than it should.
 
-    def _staged(self, journal: Journal, folder: pair_files.Folder) -> t.Optional[pair_files.Copies]:
-        """The old pair, staged while rmi still runs; C(None) where it is in place, or cannot be had."""
+    def _kept_pair(self, journal: Journal, folder: pair_files.Folder) -> t.Optional[pair_files.Copies]:
+        """The old pair: from its backup, else as it was staged; C(None) where it cannot be had, or is not needed."""
         if not journal.places_files:
             return None
         try:
-            old = self._kept.backups.pair_in(journal.backup)
+            return self._kept.backups.pair_in(journal.backup)
+        except Exception as exc:  # pylint: disable=broad-except
+            reason = "the old pair cannot be had: %s" % refusal.in_words(exc)
+        try:
+            staged = folder.copies(pair_files.OLD)
+            if len(staged) == 2:
+                return staged
+            self._kept.backups.keep(staged, journal.run, {})  # What is left of it is not taken away with the rest.
+        except Exception as exc:  # pylint: disable=broad-except
+            reason = "%s; %s" % (reason, refusal.in_words(exc))
+        self.problems.append(reason)
+        return None
+
+    def _stage(self, journal: Journal, folder: pair_files.Folder, old: t.Optional[pair_files.Copies]) -> bool:
+        """Stage the old pair while rmi still runs; whether there is anything to place then."""
+        if not journal.places_files or old is None:
+            return False
+        try:
             if folder.copies() == old:
-                return None
+                return False
             folder.make()
             folder.stage(old, pair_files.OLD)
-            return old
+            return True
         except Exception as exc:  # pylint: disable=broad-except
-            self.problems.append("the old pair cannot be had: %s" % refusal.in_words(exc))
-            return None
+            self.problems.append("the old pair cannot be staged: %s" % refusal.in_words(exc))
+            return False
 
-    def _is_as_before(self, journal: Journal, folder: pair_files.Folder, rmi: gather.Rmi) -> bool:
+    def _is_as_before(self, journal: Journal, folder: pair_files.Folder, rmi: gather.Rmi,
+                      old: t.Optional[pair_files.Copies]) -> bool:
         try:
-            is_restored = not journal.places_files or folder.copies() == self._kept.backups.pair_in(journal.backup)
+            is_restored = not journal.places_files or folder.copies() == old
         except Exception:  # pylint: disable=broad-except
             return False
         return is_restored and (not journal.was_running or journal.is_right(rmi.rest_port.look().leaf))

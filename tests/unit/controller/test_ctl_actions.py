@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import getpass
+import os
 import socket
 import typing as t
 from pathlib import Path
@@ -257,6 +258,29 @@ def test_there_is_no_answer_yet(act: t.Any, folder: Path) -> None:
     assert "answer-missing" in ids(result, "warning")
     (shown,) = [line for line in result["warnings"] if "answer-missing" in line]
     assert shown.startswith(f"new.example: answer-missing: No certificate in {folder} is for the key in place")
+
+
+def test_answer_that_is_damaged_is_named(act: t.Any, folder: Path) -> None:
+    """Whoever has put it there would look for it in vain."""
+    (folder / "z.cer").write_bytes(NEW.pem.replace(b"\nM", b"\n!", 1))
+    action = act(sesam_cert_resolve, wanted=str(folder))
+    asked(action, answers.in_sync(OLD))
+    result = action.run(task_vars=VARIABLES)
+    (shown,) = [line for line in result["warnings"] if "answer-missing" in line]
+    assert f" What was passed over: wanted ({folder}/z.cer) is damaged: " in shown
+    assert "letter.pdf" not in shown
+
+
+def test_folder_of_answers_that_cannot_be_read(act: t.Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> t.NoReturn:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", fail)
+    action = act(sesam_cert_resolve, wanted=str(folder))
+    calls = asked(action, answers.in_sync(OLD))
+    message = action.run(task_vars=VARIABLES)["msg"]
+    assert f"input-missing: wanted: the folder {folder} cannot be read: Permission denied. " in message
+    assert calls == []
 
 
 def test_errors_and_infos_are_no_warnings(act: t.Any) -> None:

@@ -162,6 +162,7 @@ def test_the_filters_are_these_functions() -> None:
     assert filters["drift"](UNREACHABLE) == "unreachable: Failed to connect to the host via ssh: Connection refused"
     assert filters["drift_report"]({"one": result()}, "stopped")[0] == "No drift on 1 host."
     assert "expird" in filters["drift_states_error"]("expird")
+    assert "5" in filters["drift_states_error"](5)
     assert set(filters) == {"drift", "drift_report", "drift_states_error"}
 
 

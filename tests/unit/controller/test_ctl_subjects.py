@@ -113,6 +113,8 @@ def test_text_of_a_subclass_as_ansible_marks_it() -> None:
     ("/C=D1", ["no country of two letters"]), ("/C=D", ["no country of two letters"]),
     ("/C=ÄÖ", ["no country of two letters"]), ("/2.5.4.6=DEU", ["no country of two letters"]),
     ("/2.5.04.006=DEU", ["no country of two letters"]),
+    ("/1.3.6.1.4.1.311.60.2.1.3=Germany", ["no country of two letters"]),
+    ("/2.5.4.46=a@b", ["a character that dnQualifier cannot hold"]),
     ("/C=DE\n", ["control character"]),
     ("/CN=x\n", ["line break", '"CN=x\\n"', "in one line"]), ("/O=a\0b", ["control character"]),
     ("/O=a\x85b", ["control character"]), ("/O=\ud800", ["control character"]),
@@ -146,10 +148,12 @@ def test_the_longest_that_fit() -> None:
 
 def test_kinds_of_strings_by_openssl(tmp_path: Path) -> None:
     """C and serialNumber have to be PrintableString, DC and emailAddress IA5String, all else is UTF8String."""
-    der = _subjects.parse("/DC=example/C=DE/O=Zoë/serialNumber=7/CN=x/emailAddress=a@b").public_bytes()
-    lines = openssl.run("asn1parse", "-inform", "DER", content=der).decode().splitlines()
+    subject = _subjects.parse("/DC=example/C=DE/O=Zoë/serialNumber=7/CN=x/emailAddress=a@b"
+                              "/dnQualifier=1/jurisdictionC=DE")
+    lines = openssl.run("asn1parse", "-inform", "DER", content=subject.public_bytes()).decode().splitlines()
     kinds = [line.split("prim:")[1].split()[0] for line in lines if "STRING" in line]
-    assert kinds == ["IA5STRING", "PRINTABLESTRING", "UTF8STRING", "PRINTABLESTRING", "UTF8STRING", "IA5STRING"]
+    assert kinds == ["IA5STRING", "PRINTABLESTRING", "UTF8STRING", "PRINTABLESTRING", "UTF8STRING", "IA5STRING",
+                     "PRINTABLESTRING", "PRINTABLESTRING"]
 
 
 NAMES = ["ST", "L", "O", "OU", "CN", "title", "GN", "SN", "STREET", "postalCode", "UID"]

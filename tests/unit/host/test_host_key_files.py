@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.sep.sesam.plugins.module_utils._host import (
     answer,
     der,
+    gather,
     obstacles,
     openssl,
     placing,
@@ -28,6 +29,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from integration import orders
+from integration.accounts import NOBODY
 from unit import pki
 from unit.host import keys
 from unit.host.conftest import RUN
@@ -588,6 +590,22 @@ def test_a_pending_folder_that_is_not_ours(pending: dict[str, t.Any], installati
         spoil()
         assert make(pending, key=content(new.key_pem))["refused"]["id"] == "state-folder-unsafe"
         folder.unlink() if folder.is_symlink() else folder.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders to somebody else")
+def test_request_of_somebody_else_is_not_taken(
+    pending: dict[str, t.Any], installation: Path, new: pki.Pair
+) -> None:
+    """It would be fetched for the CA, under the name of the host."""
+    assert make(pending, key=content(new.key_pem))["changed"]
+    folder = installation / "var/ini/.sep-sesam"
+    os.chown(folder, NOBODY, NOBODY)
+    looked = answer.answer("key_files", {**pending, "verb": "look"})
+    for told in (looked, make(pending, check_mode=True), make(pending)):
+        assert told["refused"]["id"] == "state-folder-unsafe"
+        assert f"uid {NOBODY}" in told["refused"]["message"]
+    seen = gather.gather(pending)
+    assert [told["id"] for told in seen["obstacles"]] == ["state-folder-unsafe"]
 
 
 def test_not_installed() -> None:

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import socket
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_what_is_pending_is_seen(asked: t.Any, new: pki.Pair) -> None:
     assert asked.resolve()["pending"] == {"csr": None, "has_key": True, "made": made}
     (asked.state / "pending/sesam.https.key").unlink()
     assert asked.resolve()["pending"] is None
+
+
+def test_no_room_for_the_certificate_is_no_wrong_key(
+    asked: t.Any, new: pki.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is to request another certificate for that."""
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    order = asked.order(new, private_key=None, private_key_on_host="pending")
+    told = transaction.replace(order)["refused"]
+    assert (told["id"], "/nowhere" in told["message"]) == ("host-error", True)
+    assert (asked.state / "pending/sesam.https.key").exists()
 
 
 def test_a_request_without_its_key(asked: t.Any) -> None:

@@ -149,6 +149,9 @@ def test_flags_of_a_real_place(places: layout.Layout, flag: str, of_what: str) -
         if of_what == "file":
             # A place where perhaps nothing is written.
             place_checks.check_destination(str(key))
+        else:
+            # Owner and mode of what is in it can be set.
+            obstacles.check_files(places, are_replaced=False)
     finally:
         subprocess.run(["chattr", f"-{flag}", place], check=True)
     obstacles.check_files(places)

@@ -187,6 +187,31 @@ def drips(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+class _Dripping:
+    """A connection by which each byte comes before the shortest limit of a read."""
+
+    def __init__(self) -> None:
+        self._begins = iter(b"\x16\x03\x03\x40\x00")
+
+    def settimeout(self, seconds: float) -> None:
+        """It keeps to any."""
+
+    def sendall(self, content: bytes) -> None:
+        """It does not listen."""
+
+    def recv(self, size: int) -> bytes:
+        time.sleep(0.0002)
+        return bytes([next(self._begins, 2)])
+
+
+def test_the_time_limit_is_for_the_whole_however_fast_it_drips() -> None:
+    begin = time.monotonic()
+    connection = t.cast(socket.socket, _Dripping())
+    seen = served._shake_hands(connection, served.client_context(), begin + 0.3, False)
+    assert time.monotonic() - begin < 1
+    assert seen.status == "silent"
+
+
 @pytest.mark.parametrize("talk", [lambda connection: time.sleep(1.5), drips])
 def test_the_time_limit_is_for_the_whole(serve: Server, talk: Talk) -> None:
     port = serve(talk)

@@ -168,6 +168,20 @@ def test_program_is_started_where_it_cannot_say_anything(
     assert (outcome.code, outcome.output) == (0, b"")
 
 
+def test_program_is_started_where_there_is_no_room_for_what_it_says(
+    shows_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can fill the folder for temporary files."""
+
+    def fail(*_arguments: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    assert run(shows_environment).output.endswith(b"\n")
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    outcome = run(shows_environment)
+    assert (outcome.code, outcome.output) == (0, b"")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
 def test_a_profile_that_leads_to_a_file_of_root_is_not_run(shows_environment: Path, tmp_path: Path) -> None:
     """By a link of somebody else: in a log of root stands what a client has written."""

@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,9 +20,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.sep.sesam.plugins.module_utils._host import gather, refusal, switch, transaction
+from ansible_collections.sep.sesam.plugins.module_utils._host import gather, refusal, state, switch, transaction
 from integration.accounts import NOBODY
-from standin import state
+from standin import state as standin_state
 from unit import pki
 
 Make = t.Callable[..., t.Any]
@@ -390,7 +391,7 @@ def real_name() -> str:
 
 def is_used_up(site: t.Any, fault: str) -> bool:
     """Whether a fault that was ordered once has begun: sm_main hangs."""
-    return fault not in state.load(site.instance.folder)["orders"]
+    return fault not in standin_state.load(site.instance.folder)["orders"]
 
 
 def killed(site: t.Any, order: dict[str, t.Any], when: t.Callable[[], bool]) -> None:
@@ -457,22 +458,99 @@ def test_what_was_put_in_place_by_hand_since_is_not_undone(
     assert kept == {old.key_pem, by_hand.key_pem}
 
 
-@pytest.mark.parametrize(("stop", "stays"), [("hangs@1", True), ("ignored", True), ("fails", False)])
-def test_a_stop_that_may_still_come(site: t.Any, old: pki.Pair, new: pki.Pair, stop: str, stays: bool) -> None:
+@pytest.mark.parametrize("stop", ["hangs@1", "ignored", "fails"])
+def test_a_stop_that_may_still_come(site: t.Any, old: pki.Pair, new: pki.Pair, stop: str) -> None:
     """It was ordered, so rmi may end when nobody waits for it any more: the next run knows that it is to run."""
     site.put(old)
     site.instance.start()
     site.instance.set(stop=stop)
     answer = site.replace(new, stop_timeout=0.5, start_timeout=0.5)
-    assert (answer["failure"]["step"], answer["failure"]["way_back"], answer["action"]) == ("stop", "", "replaced")
-    assert ("It may still end" in answer["failure"]["reason"]) == stays
-    assert (answer["after"]["journal"] is not None) == stays
+    assert (answer["failure"]["step"], answer["failure"]["way_back"], answer["changed"]) == ("stop", "", False)
+    assert "It may still end: the next run starts it then" in answer["failure"]["reason"]
+    assert answer["after"]["journal"] is not None
     assert site.serves(old)
     site.instance.unset()
     site.instance.stop()
-    assert site.replace(new)["action"] == ("replaced" if stays else "placed")
-    assert site.serves(new) == stays
+    assert site.replace(new)["action"] == "replaced"
+    assert site.serves(new)
     assert not (site.state / "journal").exists()
+
+
+def _damage_key(backup: Path) -> None:
+    (backup / "sesam.https.key").write_bytes(b"")
+
+
+def _damage_facts(backup: Path) -> None:
+    (backup / "facts").write_text("{")
+
+
+def _remove(backup: Path) -> None:
+    shutil.rmtree(backup)
+
+
+@pytest.mark.parametrize("damage", [_damage_key, _damage_facts, _remove])
+def test_backup_that_is_damaged_by_the_time_it_is_needed(
+    site: t.Any, old: pki.Pair, new: pki.Pair, damage: t.Callable[[Path], None]
+) -> None:
+    """The old pair lies staged beside its place as well."""
+    site.put(old)
+    site.instance.start()
+    site.instance.set(start="hangs@1")
+    killed(site, site.order(new), lambda: is_used_up(site, "start"))
+    damage(*(site.state / "backups").iterdir())
+    answer = site.replace(new, not_after=1.0, start_timeout=5, stop_timeout=5)
+    assert (answer["recovered"], answer["refused"]["id"], answer["findings"]) == ("undone", "expired", [])
+    assert site.is_on_disk(old)
+    assert site.serves(old)
+
+
+def test_what_is_left_of_the_old_pair_is_kept(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
+    """Its backup is damaged, and of what was staged one file is gone."""
+    site.put(old)
+    site.instance.start()
+    site.instance.set(start="hangs@1")
+    killed(site, site.order(new), lambda: is_used_up(site, "start"))
+    _damage_key(*(site.state / "backups").iterdir())
+    Path(site.instance.certificate + ".sep-sesam-old").unlink()
+    answer = site.replace(new, start_timeout=5, stop_timeout=5)
+    assert [found["id"] for found in answer["findings"]] == ["recovery-incomplete"]
+    assert "sesam.https.key is damaged" in answer["findings"][0]["message"]
+    assert site.serves(new)
+    assert old.key_pem in [key.read_bytes() for key in (site.state / "backups").glob("*/sesam.https.key")]
+
+
+def test_way_back_needs_no_backup_while_the_run_lives(
+    site: t.Any, old: pki.Pair, new: pki.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = state.State.write_journal
+
+    def then_damaged(self: state.State, entry: dict[str, t.Any]) -> None:
+        real(self, entry)
+        _damage_key(Path(entry["backup"]))
+
+    site.put(old)
+    site.instance.start()
+    site.instance.set(start="fails@1")
+    monkeypatch.setattr(state.State, "write_journal", then_damaged)
+    answer = transaction.replace(site.order(new, start_timeout=5, stop_timeout=5))
+    assert (answer["failure"]["step"], answer["failure"]["way_back"]) == ("start", "")
+    assert site.is_on_disk(old)
+    assert site.serves(old)
+
+
+def test_recovery_without_sm_main_brings_the_files_back(site: t.Any, old: pki.Pair, new: pki.Pair) -> None:
+    """Its disk is not mounted."""
+    site.put(old)
+    site.instance.start()
+    site.instance.set(start="hangs@1")
+    killed(site, site.order(new), lambda: is_used_up(site, "start"))
+    sm_main = Path(site.instance.sm_main)
+    sm_main.rename(sm_main.with_name("kept"))
+    sm_main.symlink_to("/nowhere/sm_main")
+    answer = site.replace(new, start_timeout=1, stop_timeout=1)
+    assert (answer["recovered"], answer["refused"]["id"]) == ("undone", "sm-main-unusable")
+    assert site.is_on_disk(old)
+    assert (site.state / "journal").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give sm_main away")
